@@ -1,0 +1,136 @@
+"""Run one command and say what it cost: wall time, processor time, peak memory, bytes and objects stored.
+
+Times come from the kernel (wait4 counts the child and every descendant that it waited for). Peak memory is the larger
+of the largest single process (ru_maxrss) and, for trees of processes on Linux, the largest sum of the proportional set
+sizes, looked at twenty times a second. Before the clock starts everything dirty is written out, so that no tool pays
+for the one before it.
+
+Not guaranteed: memory of a process that lives less than the time between two looks; a ru_maxrss below that of this
+process, which a child inherits (some 20 to 40 MB).
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+_LOOK_EVERY_S = 0.05
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, kilobytes elsewhere
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One call of a tool: what to run, and in which folder."""
+
+    argv: tuple[str, ...]
+    cwd: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a command cost: seconds on the clock, seconds of processor (user and system), peak memory in bytes."""
+
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+
+
+class CommandFailedError(Exception):
+    """A tool ended with an exit code other than 0; the message holds the command and the end of its output."""
+
+
+def timed(command: Command, env: Mapping[str, str], log: Path) -> Cost:
+    """Run the command with its output in the file `log`.
+
+    Raises:
+        CommandFailedError: it ended with another exit code than 0.
+        OSError: it could not be started.
+
+    """
+    os.sync()
+    with log.open("wb") as output:
+        began = time.perf_counter()
+        child = subprocess.Popen(  # noqa: S603 -- the commands are those of bench/tools.py
+            command.argv, cwd=command.cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+        with _TreeWatch(child.pid) as watch:
+            _, status, used = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - began
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        end = log.read_text(errors="replace")[-4_000:]
+        message = f"exit code {child.returncode} from: {' '.join(command.argv)}\n{end}"
+        raise CommandFailedError(message)
+    peak = max(used.ru_maxrss * _RSS_UNIT, watch.peak_bytes)
+    return Cost(wall_s=wall, cpu_s=used.ru_utime + used.ru_stime, peak_bytes=peak)
+
+
+def stored(folder: Path) -> tuple[int, int]:
+    """Return the bytes (as the files' lengths) and the number of files below `folder`."""
+    sizes = [Path(parent, name).stat().st_size for parent, _, names in os.walk(folder) for name in names]
+    return sum(sizes), len(sizes)
+
+
+def disk_write_speed(folder: Path, size: int) -> float:
+    """Return how many bytes a second the disk of `folder` takes, written in order and synced: the floor of a backup."""
+    block = os.urandom(1 << 20)
+    os.sync()
+    probe = folder / "disk-probe"
+    began = time.perf_counter()
+    with probe.open("wb") as file:
+        for _ in range(max(1, size >> 20)):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+    taken = time.perf_counter() - began
+    probe.unlink()
+    return max(1, size >> 20) * (1 << 20) / taken
+
+
+class _TreeWatch:
+    """Look at a process and its descendants until closed; keeps the largest sum of memory of two or more of them."""
+
+    def __init__(self, pid: int) -> None:
+        self.peak_bytes = 0
+        self._pid, self._done = pid, threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._done.wait(_LOOK_EVERY_S):
+            tree = list(_descendants(self._pid))
+            if len(tree) > 1:  # of a lone process the kernel itself knows the peak
+                self.peak_bytes = max(self.peak_bytes, sum(map(_proportional_bytes, tree)))
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    """Yield the process and all below it; nothing of those that have just ended, nothing where there is no /proc."""
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            below = children.read_text().split()
+        except OSError:
+            continue
+        for child in below:
+            yield from _descendants(int(child))
+
+
+def _proportional_bytes(pid: int) -> int:
+    """Return the memory of a process with shared pages split among their users, 0 if it has ended."""
+    try:
+        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(row.split()[1]) * 1024 for row in rows if row.startswith("Pss:"))

@@ -1,0 +1,203 @@
+"""The commands of the tools that are compared, one small class each.
+
+Every tool gets a repository of its own, a cache of its own and a password from the environment, all below a scratch
+folder, with the settings that its makers recommend: restic with its defaults (repository version 2, compression auto),
+borg with repokey-blake2 and its defaults (lz4). All back up every file of the source, given as an absolute path.
+
+What the checks promise is made equal. `check`: what the snapshots name is listed as stored (restic check; borg check
+--archives-only, since the plain one reads the whole repository; photovault check). `check_data`: every stored byte is
+read and its seal verified (restic check --read-data; borg check --archives-only --verify-data, which reads once what
+the plain one reads twice; photovault check --data all).
+"""
+
+# ruff: noqa: ARG002, D102 -- Tool documents what all have in common, and not every tool takes a label
+
+import os
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from measure import Command
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+_FOREIGN = ("PHOTOVAULT_", "RESTIC_", "BORG_")
+_PASSWORD = "correct horse battery staple"  # noqa: S105 -- it guards nothing but the scratch folder
+
+
+class Tool(ABC):
+    """One backup tool with its repository below the folder `home`."""
+
+    name: str
+    program: tuple[str, ...]
+
+    def __init__(self, home: Path) -> None:
+        """Use `home`, which may be emptied between two runs."""
+        self.home = home
+        self.repository = home / "repository"
+
+    def env(self) -> dict[str, str]:
+        """Return the environment of every command: nothing of the user's own settings, all state below `home`."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+        folders = {f"XDG_{kind}_HOME": str(self.home / kind.lower()) for kind in ("CONFIG", "CACHE", "DATA", "STATE")}
+        return kept | folders | self._settings()
+
+    def version(self) -> str:
+        """Return what the tool says of itself.
+
+        Raises:
+            OSError, subprocess.SubprocessError: it is not installed or does not start.
+
+        """
+        argv = (*self.program, self._version_argument)
+        done = subprocess.run(argv, env=self.env(), check=True, capture_output=True, text=True, timeout=60)  # noqa: S603 -- fixed commands
+        return done.stdout.strip().splitlines()[0]
+
+    _version_argument = "--version"
+
+    def _command(self, *arguments: object, cwd: Path | None = None) -> Command:
+        return Command(argv=(*self.program, *map(str, arguments)), cwd=cwd)
+
+    @abstractmethod
+    def _settings(self) -> dict[str, str]:
+        """Return the tool's own environment."""
+
+    @abstractmethod
+    def init(self) -> Command:
+        """Make the repository."""
+
+    @abstractmethod
+    def backup(self, source: Path, label: str) -> Command:
+        """Back up the folder; `label` is new in every call."""
+
+    @abstractmethod
+    def snapshots(self) -> Command:
+        """List the snapshots: start, unlock, read the list."""
+
+    @abstractmethod
+    def restore(self, label: str, target: Path) -> Command:
+        """Restore everything of the last backup, which had this label, into the empty folder `target`."""
+
+    @abstractmethod
+    def restore_one(self, label: str, file: Path, target: Path) -> Command:
+        """Restore the one file, named as it was in the source."""
+
+    @abstractmethod
+    def check(self) -> Command:
+        """Check the structure."""
+
+    @abstractmethod
+    def check_data(self) -> Command:
+        """Read and verify everything stored."""
+
+
+class Photovault(Tool):
+    """The checkout around this file. It opens the vault with the device's own key slot, without deriving a key."""
+
+    name = "photovault"
+    program = (sys.executable, "-m", "photovault")
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "PYTHONPATH": str(_CHECKOUT),
+            "PHOTOVAULT_VAULT": str(self.repository),
+            "PHOTOVAULT_STATE_DIR": str(self.home / "photovault-state"),
+            "PHOTOVAULT_CACHE_DIR": str(self.home / "photovault-cache"),
+            "PHOTOVAULT_NO_KEYRING": "1",
+        }
+
+    def init(self) -> Command:
+        return self._command("init", "--vault", self.repository, "--words-file", self.home / "words.txt")
+
+    def backup(self, source: Path, label: str) -> Command:
+        return self._command("backup", source, "--all-files", "--no-progress")
+
+    def snapshots(self) -> Command:
+        return self._command("snapshots")
+
+    def restore(self, label: str, target: Path) -> Command:
+        return self._command("restore", "latest", "--to", target, "--no-progress")
+
+    def restore_one(self, label: str, file: Path, target: Path) -> Command:
+        return self._command("restore", "latest", file, "--to", target, "--no-progress")
+
+    def check(self) -> Command:
+        return self._command("check", "--no-progress")
+
+    def check_data(self) -> Command:
+        return self._command("check", "--data", "all", "--no-progress")
+
+
+class Restic(Tool):
+    """Every command derives the key from the password anew (scrypt, about half a second): that is part of its times."""
+
+    name = "restic"
+    program = ("restic",)
+    _version_argument = "version"
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "RESTIC_REPOSITORY": str(self.repository),
+            "RESTIC_PASSWORD": _PASSWORD,
+            "RESTIC_CACHE_DIR": str(self.home / "restic-cache"),
+        }
+
+    def init(self) -> Command:
+        return self._command("init", "--quiet")
+
+    def backup(self, source: Path, label: str) -> Command:
+        return self._command("backup", "--quiet", source)
+
+    def snapshots(self) -> Command:
+        return self._command("snapshots")
+
+    def restore(self, label: str, target: Path) -> Command:
+        return self._command("restore", "--quiet", "latest", "--target", target)
+
+    def restore_one(self, label: str, file: Path, target: Path) -> Command:
+        return self._command("restore", "--quiet", "latest", "--target", target, "--include", file)
+
+    def check(self) -> Command:
+        return self._command("check", "--quiet")
+
+    def check_data(self) -> Command:
+        return self._command("check", "--quiet", "--read-data")
+
+
+class Borg(Tool):
+    """Every command derives the key from the password anew (PBKDF2, about a tenth of a second)."""
+
+    name = "borg"
+    program = ("borg",)
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "BORG_REPO": str(self.repository),
+            "BORG_PASSPHRASE": _PASSWORD,
+            "BORG_BASE_DIR": str(self.home / "borg-base"),
+            "BORG_DISPLAY_PASSPHRASE": "no",
+        }
+
+    def init(self) -> Command:
+        return self._command("init", "--encryption", "repokey-blake2")
+
+    def backup(self, source: Path, label: str) -> Command:
+        return self._command("create", f"::{label}", source)
+
+    def snapshots(self) -> Command:
+        return self._command("list")
+
+    def restore(self, label: str, target: Path) -> Command:
+        return self._command("extract", f"::{label}", cwd=target)
+
+    def restore_one(self, label: str, file: Path, target: Path) -> Command:
+        return self._command("extract", f"::{label}", str(file).lstrip("/"), cwd=target)
+
+    def check(self) -> Command:
+        return self._command("check", "--archives-only")
+
+    def check_data(self) -> Command:
+        return self._command("check", "--archives-only", "--verify-data")
+
+
+TOOLS: tuple[type[Tool], ...] = (Photovault, Restic, Borg)

@@ -1,0 +1,6 @@
+"""``python -m photovault``."""
+
+from photovault.cli.main import main
+
+if __name__ == "__main__":
+    main()

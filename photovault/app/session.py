@@ -1,0 +1,210 @@
+"""Opening and making vaults: the wiring of storage, keys, index, catalog and device."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from photovault import __version__, passwords
+from photovault.app.settings import Setup
+from photovault.catalog import Catalog
+from photovault.crypto.words import from_words
+from photovault.crypto.wrap import SALT_SIZE
+from photovault.device import DeviceKey, load_device, run_lock, write_private
+from photovault.errors import UsageError, WrongKeyError
+from photovault.vault.format import RECOVERY_NAMES, read_entry
+from photovault.vault.places import Places
+from photovault.vault.slots import NewSlot, Secrets
+from photovault.vault.vault import Vault, check_vacant, create, read_header, unlock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from photovault.device import Device
+    from photovault.model import Finding
+    from photovault.vault.format import Slot
+
+_ID_SIZE = 16
+_KEY_SIZE = 32
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """An opened vault and what this device remembers of it."""
+
+    vault: Vault
+    device: Device
+    slot: Slot
+    folder: Path
+    findings: tuple[Finding, ...] = ()
+
+
+class Opener(Setup):
+    """Opens and makes vaults."""
+
+    @contextmanager
+    def session(self, *, lock: bool = False, refresh: bool = True) -> Iterator[Session]:
+        """Open the vault.
+
+        Args:
+            lock: keep other runs of this device out.
+            refresh: compare what is remembered with what the storage lists.
+
+        Raises:
+            NoVaultError, WrongKeyError, DamageError, UnknownVersionError, BusyError, StorageError.
+        """
+        header = read_header(self.storage)
+        folder = self.state_dir / "vaults" / header.vault_id.hex()
+        with ExitStack() as stack:
+            if lock:
+                stack.enter_context(run_lock(folder, wait=self.settings.wait))
+            keyring, slot = unlock(self.storage, self._secrets(header.vault_id, folder))
+            places = Places(self.cache_dir / "vaults" / header.vault_id.hex() / "places.sqlite")
+            stack.callback(places.close)
+            vault = Vault(self.storage, keyring, places)
+            session = Session(vault=vault, device=load_device(folder, self.world.random), slot=slot, folder=folder)
+            if refresh:
+                session.findings = self._refresh(session)
+            yield session
+
+    @contextmanager
+    def catalog(self, session: Session) -> Iterator[Catalog]:
+        """The catalog of the session's vault."""
+        catalog = Catalog(session.folder / "catalog.sqlite")
+        try:
+            yield catalog
+        finally:
+            catalog.close()
+
+    @contextmanager
+    def open_device(self, vault_id: bytes) -> Iterator[Device]:
+        """What this device remembers of a vault, saved at the end."""
+        device = load_device(self.state_dir / "vaults" / vault_id.hex(), self.world.random)
+        yield device
+        device.save()
+
+    def _refresh(self, session: Session) -> tuple[Finding, ...]:
+        refreshed = session.vault.refresh()
+        if refreshed.vanished:
+            self._distrust(session)
+        return refreshed.findings
+
+    def _distrust(self, session: Session) -> None:
+        """After packs went, files whose parts went with them must be read again."""
+        with self.catalog(session) as catalog:
+            catalog.retain(session.vault.places.has, lambda entry: read_entry(entry).parts)
+            catalog.commit()
+
+    def _secrets(self, vault_id: bytes, folder: Path) -> Secrets:
+        if self.settings.words_file:
+            return Secrets(words=from_words(passwords.from_file(self.settings.words_file, "words")))
+        given = self.given_password()
+        if given is not None:
+            return Secrets(password=lambda: given)
+        device = DeviceKey(folder, vault_id, keyring=self.may_use_keyring).load()
+        return Secrets(device=device, password=self._ask)
+
+    def _ask(self) -> str | None:
+        if self.world.ask_password is None:
+            raise WrongKeyError(
+                "this device has no key for the vault, and no password was given",
+                "use --password-file, --password-command or --words-file",
+            )
+        return self.world.ask_password("Password of the vault")
+
+    def check_vacant(self) -> None:
+        """UsageError when there is a vault already; asked before anything else is."""
+        check_vacant(self.storage)
+
+    def make_vault(self, *, password: str | None, words: bytes) -> tuple[Vault, str]:
+        """Make a vault with up to three ways in; returns it and where the device key went.
+
+        Args:
+            password: for a password slot, None for a vault without one.
+            words: 32 random bytes, shown to the user as 24 words.
+        """
+        vault_id = self.world.random(_ID_SIZE)
+        device_key = self.world.random(_KEY_SIZE)
+        slots = [self.new_slot("words", words, "recovery words"), self.new_slot("device", device_key, device_name())]
+        if password is not None:
+            slots.append(self.new_slot("password", password, "password"))
+        places = Places(self.cache_dir / "vaults" / vault_id.hex() / "places.sqlite")
+        vault = create(
+            self.storage,
+            vault_id=vault_id,
+            root=self.world.random(_KEY_SIZE),
+            documents=documents(),
+            slots=slots,
+            places=places,
+        )
+        folder = self.state_dir / "vaults" / vault_id.hex()
+        load_device(folder, self.world.random)
+        where = DeviceKey(folder, vault_id, keyring=self.may_use_keyring).save(device_key)
+        return vault, where
+
+    def new_slot(self, kind: str, secret: bytes | str, label: str) -> NewSlot:
+        """A slot to be, with fresh randomness and the time of day."""
+        return NewSlot(
+            kind=kind,
+            secret=secret,
+            label=label,
+            created=utc_text(self.world.now()),
+            slot_id=self.world.random(_ID_SIZE),
+            salt=self.world.random(SALT_SIZE),
+            stretch=self.world.stretch if kind == "password" else None,
+        )
+
+    def write_config(self, sources: Sequence[str]) -> bool:
+        """Write a first configuration file; False when there is one already."""
+        if self.config_path.exists():
+            return False
+        lines = ["[vault]", f"url = {_toml(self.vault_url)}", ""]
+        for source in sources:
+            lines += ["[[sources]]", f"path = {_toml(source)}", ""]
+        write_private(self.config_path, "\n".join(lines).encode())
+        return True
+
+    def run_time(self, text: str | None) -> str:
+        """The time of a snapshot: now, or what ``--time`` says."""
+        return utc_text(self.world.now() if text is None else parse_time(text))
+
+
+def documents() -> dict[str, bytes]:
+    """The recovery documents that every vault carries."""
+    folder = resources.files("photovault.vault") / "documents"
+    return {name: (folder / name).read_bytes() for name in RECOVERY_NAMES}
+
+
+def device_name() -> str:
+    """What people call this device."""
+    return platform.node() or "this device"
+
+
+def program() -> str:
+    """Who writes snapshots."""
+    return f"photovault {__version__}"
+
+
+def utc_text(when: datetime) -> str:
+    """ISO 8601 in UTC with microseconds and Z."""
+    return when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def parse_time(text: str) -> datetime:
+    """An ISO 8601 time; without an offset it is local."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"not a time: {text}", "write it as 2026-11-23T14:05:00 or 2026-11-23T14:05:00+01:00"
+        ) from None
+
+
+def _toml(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'

@@ -1,0 +1,153 @@
+"""The settings of one call, and the world outside: environment, clock, randomness, somebody to ask.
+
+The command line comes before the environment, the environment before the configuration file, that before the default.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from photovault import passwords
+from photovault.config import Config, load
+from photovault.crypto.wrap import Stretch
+from photovault.errors import UsageError
+from photovault.storage.folder import FolderStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from photovault.storage.base import Storage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the command line said that concerns every command."""
+
+    vault: str | None = None
+    config: str | None = None
+    profile: str | None = None
+    password_file: str | None = None
+    password_command: str | None = None
+    password_fd: int | None = None
+    words_file: str | None = None
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The world outside: environment, clock, randomness, and somebody to ask, if there is anybody."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    random: Callable[[int], bytes] = secrets.token_bytes
+    ask_password: Callable[[str], str] | None = None
+    stretch: Stretch = field(default_factory=Stretch)
+
+
+class Setup:
+    """What the settings and the world outside amount to; nothing is read before it is asked for."""
+
+    def __init__(self, settings: Settings, world: Surroundings | None = None) -> None:
+        """Keep both."""
+        self.settings = settings
+        self.world = world or Surroundings()
+
+    def settings_with(self, vault: str) -> Settings:
+        """The same settings for another vault."""
+        return replace(self.settings, vault=vault)
+
+    @cached_property
+    def config_path(self) -> Path:
+        """The configuration file, whether it is there or not."""
+        named = self.settings.config or self.world.environ.get("PHOTOVAULT_CONFIG")
+        if named:
+            return Path(named).expanduser()
+        profile = self.settings.profile or "config"
+        if re.fullmatch(r"[A-Za-z0-9_-]+", profile) is None:
+            raise UsageError("a profile name has only letters, digits, - and _")
+        return _user_folder("config") / f"{profile}.toml"
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration; the defaults when nobody named a file and the usual one is not there."""
+        named = self.settings.config or self.world.environ.get("PHOTOVAULT_CONFIG") or self.settings.profile
+        if not named and not self.config_path.exists():
+            return Config()
+        return load(self.config_path)
+
+    @cached_property
+    def state_dir(self) -> Path:
+        """Where this device keeps what must not be lost lightly."""
+        named = self.world.environ.get("PHOTOVAULT_STATE_DIR")
+        return Path(named).expanduser().absolute() if named else _user_folder("state")
+
+    @cached_property
+    def cache_dir(self) -> Path:
+        """Where this device keeps what can be made again."""
+        named = self.world.environ.get("PHOTOVAULT_CACHE_DIR")
+        return Path(named).expanduser().absolute() if named else _user_folder("cache")
+
+    @property
+    def vault_url(self) -> str:
+        """The address of the vault."""
+        url = self.settings.vault or self.world.environ.get("PHOTOVAULT_VAULT") or self.config.vault.url
+        if not url:
+            raise UsageError(
+                "no vault was named", f"use --vault, PHOTOVAULT_VAULT, or url under [vault] in {self.config_path}"
+            )
+        return url
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The storage at the vault's address."""
+        return FolderStorage(vault_folder(self.vault_url))
+
+    def given_password(self) -> str | None:
+        """The password that options or the environment give, without asking anybody."""
+        settings = self.settings
+        if settings.password_file:
+            return passwords.from_file(settings.password_file)
+        if settings.password_command:
+            return passwords.from_command(settings.password_command)
+        if settings.password_fd is not None:
+            return passwords.from_fd(settings.password_fd)
+        return passwords.environment_password(dict(self.world.environ))
+
+    @property
+    def may_use_keyring(self) -> bool:
+        """Whether the system's keyring may be asked."""
+        return not self.world.environ.get("PHOTOVAULT_NO_KEYRING")
+
+
+def vault_folder(url: str) -> Path:
+    """The folder that an address names: a path or ``file://``.
+
+    Raises:
+        UsageError: the address is of another kind.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        if parts.netloc not in {"", "localhost"}:
+            raise UsageError(
+                f"not the address of a folder on this computer: {url}", "use file:///PATH or just the path"
+            )
+        return Path(unquote(parts.path)).absolute()
+    if "://" in url or re.match(r"rclone:", url):
+        scheme = url.partition(":")[0]
+        raise UsageError(f"vaults at {scheme} addresses are not supported yet", "use a folder: a path, or file:///PATH")
+    return Path(url).expanduser().absolute()
+
+
+def _user_folder(kind: str) -> Path:
+    import platformdirs  # noqa: PLC0415 - not needed when the environment names all folders
+
+    found: Callable[..., Any] = getattr(platformdirs, f"user_{kind}_path")
+    return Path(found("photovault", appauthor=False))

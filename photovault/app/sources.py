@@ -1,0 +1,89 @@
+"""Which folders a backup takes: those named, or those of the configuration."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from photovault.backup import SourceSpec
+from photovault.errors import ConfigError, UsageError
+from photovault.photos.rules import Rules
+from photovault.photos.scan import ScanRules, identities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from photovault.app.settings import Setup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupRequest:
+    """What a backup was asked to do."""
+
+    paths: Sequence[str] = ()
+    all_files: bool = False
+    one_file_system: bool = False
+    exclude: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    time: str | None = None
+
+
+def sources(setup: Setup, request: BackupRequest) -> list[SourceSpec]:
+    """The sources of a run: the folders named, or else those of the configuration.
+
+    Raises:
+        UsageError: none at all, one inside another, or a named folder that is not there.
+    """
+    config = setup.config
+    wanted = [(path, None, ()) for path in request.paths] or [(s.path, s.label, s.exclude) for s in config.sources]
+    if not wanted:
+        raise UsageError("nothing to back up was named", "name a folder, or put [[sources]] into the configuration")
+    avoid = identities([str(setup.state_dir), str(setup.cache_dir), setup.storage.address])
+    specs: list[SourceSpec] = []
+    for path, label, own in wanted:
+        full = _source_path(path, must_exist=bool(request.paths))
+        rules = ScanRules(
+            all_files=request.all_files or config.backup.all_files,
+            one_file_system=request.one_file_system or config.backup.one_file_system,
+            exclude=Rules((*config.backup.exclude, *own, *request.exclude, *_ignore_file(full))),
+            avoid=avoid,
+        )
+        name = _unique(label or os.path.basename(full) or "root", {spec.label for spec in specs})
+        specs.append(SourceSpec(label=name, path=full, rules=rules))
+    _check_nesting(specs)
+    return specs
+
+
+def _source_path(path: str, *, must_exist: bool) -> str:
+    full = os.path.abspath(os.path.expanduser(path))
+    if must_exist and not os.path.isdir(full):
+        raise UsageError(f"{path} is not a folder", "name a folder that is there")
+    return os.path.realpath(full) if os.path.isdir(full) else full
+
+
+def _ignore_file(source: str) -> list[str]:
+    """Patterns of a ``.photovaultignore`` in the source itself."""
+    try:
+        with open(os.path.join(source, ".photovaultignore"), encoding="utf-8") as file:
+            return file.read(1 << 20).splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {source}/.photovaultignore: {error}", "mend or remove it") from None
+
+
+def _unique(label: str, taken: set[str]) -> str:
+    label = label.replace("/", "_")
+    candidate, number = label, 2
+    while candidate in taken:
+        candidate, number = f"{label} ({number})", number + 1
+    return candidate
+
+
+def _check_nesting(specs: Sequence[SourceSpec]) -> None:
+    for one in specs:
+        for other in specs:
+            inside = os.path.join(other.path, "")
+            if one is not other and (one.path + os.sep).startswith(inside):
+                raise UsageError(f"{one.path} is inside {other.path}", "name only the outer one")

@@ -1,0 +1,541 @@
+"""Carrying out a backup plan.
+
+``walk`` makes jobs in a fixed order: the files of a folder in batches, then its subfolders, then the end of the folder.
+Workers do the reading and hashing; results come back in the order of the jobs, and only the owner's thread stores
+parts, writes listings and touches the catalog.  So what is stored, and where, depends on the files alone.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from photovault.backup.plan import Totals, elsewhere, folder_problems, is_away, join, plan_folder
+from photovault.catalog import KnownFolder
+from photovault.model import Counts, Entry, EntryKind, Problem, Snapshot, Source, Stamp
+from photovault.photos.reading import (
+    ATTEMPTS, BUFFER, FileRead, LargeFile, NotRead, Piece, ReaderOptions, read_batch,
+)  # fmt: skip
+from photovault.photos.scan import Found, FoundFolder, Scanner
+from photovault.vault import format as fmt
+from photovault.vault.format import PartKind
+from photovault.vault.pack import plain_record
+from photovault.vault.writer import Writer, Written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from photovault.backup.plan import BackupPlan, FolderChange, Moved, SourcePlan, SourceSpec
+    from photovault.catalog import Catalog
+    from photovault.vault.vault import NamedSnapshot, Vault
+    from photovault.workers import Workers
+
+PARTS_MAX = 50_000  # of one file: its entry must fit into a page of a listing
+AHEAD = 6  # jobs under way: bounds memory
+BATCH_FILES = 256
+_TOO_LARGE = "it is larger than one file may be (about 195 GiB)"
+
+
+class Progress(Protocol):
+    """Who is told how far a run is."""
+
+    def total(self, files: int, size: int) -> None:
+        """So much there is to do."""
+
+    def advance(self, files: int, size: int, path: str) -> None:
+        """So much more is done; ``path`` is what was done last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """What a snapshot says of its run, everything that is not in the files, and how the run writes."""
+
+    device_id: bytes
+    device_name: str
+    number: int
+    previous: bytes | None
+    time: str
+    program: str
+    tags: tuple[str, ...] = ()
+    xattrs: bool = True
+    uniform: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupReport:
+    """What a run did."""
+
+    snapshot: NamedSnapshot
+    totals: Totals
+    problems: tuple[Problem, ...]
+    written: Written
+
+
+@dataclass(slots=True, kw_only=True)
+class _Folder:
+    """A folder whose listing is being made."""
+
+    spec: SourceSpec
+    scanner: Scanner
+    found: FoundFolder
+    parent: _Folder | None
+    known: KnownFolder | None
+    names: frozenset[bytes] = frozenset()
+    files: dict[bytes, tuple[Stamp, bytes]] = field(default_factory=dict)
+    folders: dict[bytes, bytes] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
+    left_out: bool = False
+
+    def full(self, name: bytes) -> bytes:
+        return self.scanner.full(join(self.found.path, name))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Batch:
+    """Some small files of a folder."""
+
+    folder: _Folder
+    files: tuple[Found, ...]
+    buffer: memoryview
+
+
+@dataclass(slots=True, kw_only=True)
+class _Large:
+    """A large file on its way: what of it is stored so far."""
+
+    folder: _Folder
+    found: Found
+    file: LargeFile
+    parts: list[bytes] = field(default_factory=list)
+    failed: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Window:
+    """Some parts of a large file."""
+
+    large: _Large
+    window: tuple[int, tuple[int, ...]]
+    buffer: memoryview
+    last: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class _End:
+    """Nothing more comes for this folder."""
+
+    folder: _Folder
+
+
+_Job = _Batch | _Window | _End
+_Answer = list[FileRead | NotRead] | tuple[Piece, ...] | OSError | None
+
+
+def run_backup(
+    plan: BackupPlan, vault: Vault, catalog: Catalog, workers: Workers, info: RunInfo, progress: Progress
+) -> BackupReport:
+    """Store what the plan found changed, and commit a snapshot.
+
+    Raises:
+        StorageError: the storage failed; what it has stays and is found again by the next run.
+        GateError: an object was refused; no snapshot was made.
+    """
+    totals = plan.totals
+    progress.total(totals.new + totals.changed, totals.read_bytes)
+    run = _Run(vault, catalog, workers, info, progress)
+    for source in plan.sources:
+        run.source(source)
+    return run.finish(plan)
+
+
+class _Run:
+    """The owner of index, packs and catalog during one run."""
+
+    def __init__(self, vault: Vault, catalog: Catalog, workers: Workers, info: RunInfo, progress: Progress) -> None:
+        self._vault = vault
+        self._catalog = catalog
+        self._workers = workers
+        self._info = info
+        self._progress = progress
+        self._elsewhere = elsewhere(catalog)
+        self._writer = Writer(vault, workers, uniform=info.uniform)
+        self._options = ReaderOptions(lambda data: vault.keyring.part_id(PartKind.CONTENT, data), info.xattrs)
+        self._buffers = [memoryview(bytearray(BUFFER)) for _ in range(AHEAD + 1)]
+        self._tops: dict[bytes, bytes] = {}
+        self._counts = Counts()
+        self._totals = Totals()
+        self._problems: list[Problem] = []
+
+    def source(self, plan: SourcePlan) -> None:
+        """Back up one source."""
+        if plan.offline or b"" not in plan.work:
+            self._problems += plan.problems
+            known = self._catalog.folder(plan.spec.path, b"")
+            if known is not None:
+                self._totals += Totals(unchanged=known.files + known.links)
+                self._add_top(plan.spec, known)
+            return
+        for job, answer in self._workers.ordered(self._work, self._walk(plan), AHEAD):
+            self._done(job, answer)
+
+    def finish(self, plan: BackupPlan) -> BackupReport:
+        """Make everything durable, then commit the snapshot, then remember it."""
+        root = tuple(map(self._writer.add_listing, fmt.encode_pages(sorted(self._tops.items()))))
+        self._writer.finish()
+        info = self._info
+        snapshot = Snapshot(
+            device_id=info.device_id,
+            device_name=info.device_name,
+            number=info.number,
+            time=info.time,
+            previous=info.previous,
+            root=root,
+            counts=self._counts,
+            sources=tuple(
+                Source(label=one.spec.label, path=one.spec.path, offline=bool(one.offline)) for one in plan.sources
+            ),
+            clear=self._vault.clear_objects(),
+            epoch=self._vault.keyring.current.epoch,
+            program=info.program,
+            tags=info.tags,
+            problems=len(self._problems),
+        )
+        named = self._vault.commit(snapshot)
+        self._catalog.commit()
+        self._writer.written.objects += 1
+        self._writer.written.stored_bytes += fmt.size_class(
+            len(fmt.encode_snapshot(snapshot)) + fmt.OVERHEAD + fmt.PER_PART
+        )
+        return BackupReport(
+            snapshot=named, totals=self._totals, problems=tuple(self._problems), written=self._writer.written
+        )
+
+    # Making jobs, in order.
+
+    def _walk(self, plan: SourcePlan) -> Iterator[_Job]:
+        scanner = Scanner(os.fsencode(plan.spec.path), plan.spec.rules)
+        top = self._enter(plan.spec, scanner, scanner.folder(b""), None)
+        stack = [(top, scanner.device(b""), iter(top.found.folders))]
+        yield from self._files(top)
+        while stack:
+            folder, device, todo = stack[-1]
+            name = next(todo, None)
+            if name is None:
+                stack.pop()
+                yield _End(folder=folder)
+                continue
+            path = join(folder.found.path, name)
+            found = scanner.folder(path, device) if path in plan.work else None
+            if found is None or found.unreadable:
+                self._keep_folder(folder, path, found)
+                continue
+            inner = self._enter(plan.spec, scanner, found, folder)
+            stack.append((inner, scanner.device(path), iter(found.folders)))
+            yield from self._files(inner)
+
+    def _enter(self, spec: SourceSpec, scanner: Scanner, found: FoundFolder, parent: _Folder | None) -> _Folder:
+        known = self._catalog.folder(spec.path, found.path)
+        self._problems += folder_problems(scanner, found, known)
+        self._totals += Totals(others=found.others, cloud=len(found.cloud))
+        return _Folder(spec=spec, scanner=scanner, found=found, parent=parent, known=known, left_out=bool(found.others))
+
+    def _keep_folder(self, parent: _Folder, path: bytes, found: FoundFolder | None) -> None:
+        """Take a folder over as it was: nothing in it changed, or it cannot be seen."""
+        known = self._catalog.folder(parent.spec.path, path)
+        seen = found or parent.scanner.folder(path)
+        if seen.unreadable or is_away(seen, known):
+            self._problems += folder_problems(parent.scanner, seen, known)
+        if known is None:
+            parent.left_out = True
+            return
+        self._totals += Totals(unchanged=known.files + known.links)
+        _add_folder(parent, path.rpartition(b"/")[2], known)
+
+    def _files(self, folder: _Folder) -> Iterator[_Job]:
+        stamps = self._catalog.stamps(folder.known.number) if folder.known else set()
+        folder.names = frozenset(stamp.name for stamp in stamps)
+        change = plan_folder(folder.found.files, stamps, self._elsewhere)
+        self._totals += Totals(unchanged=change.totals.unchanged, gone=change.totals.gone)
+        self._keep_files(folder, change, {stamp.name: stamp for stamp in stamps})
+        read = [*change.read, *(moved.found for moved in change.moved if not self._take_moved(folder, moved))]
+        yield from self._jobs(folder, sorted(read))
+
+    def _keep_files(self, folder: _Folder, change: FolderChange, stamps: Mapping[bytes, Stamp]) -> None:
+        """Entries of unchanged files, and the last version of what may turn out to be unreadable or is in a cloud."""
+        if folder.known is None:
+            return
+        doubtful = [*change.read, *(moved.found for moved in change.moved)]
+        wanted = {one.stamp.name for one in doubtful} | {name for name, _ in folder.found.cloud}
+        for name, entry in self._catalog.entries(folder.known.number).items():
+            if name in change.kept:
+                _add_file(folder, stamps[name], entry)
+            elif name in wanted:
+                _add_file(folder, stamps[name]._replace(ctime_ns=-1), entry)  # read it again next time
+
+    def _take_moved(self, folder: _Folder, moved: Moved) -> bool:
+        entry, stamp = fmt.read_entry(moved.entry), moved.found.stamp
+        if not moved.sure and not self._begins_as(folder.full(stamp.name), entry):
+            return False
+        _add_file(folder, stamp, fmt.encode_entry(replace(entry, name=stamp.name, mode=moved.found.mode)))
+        self._totals += Totals(moved=1)
+        return True
+
+    def _begins_as(self, path: bytes, entry: Entry) -> bool:
+        """Whether the file at ``path`` has the first part of ``entry``."""
+        place = self._vault.places.find(entry.parts[0]) if entry.parts else None
+        if place is None:
+            return False
+        try:
+            with open(path, "rb") as file:
+                start = file.read(place.region.record.length)
+        except OSError:
+            return False
+        return self._vault.keyring.part_id(PartKind.CONTENT, start) == entry.parts[0]
+
+    def _jobs(self, folder: _Folder, files: list[Found]) -> Iterator[_Job]:
+        batch: list[Found] = []
+        size = 0
+        for one in files:
+            if one.kind is EntryKind.LINK:
+                self._add_link(folder, one)
+            elif one.stamp.size > BUFFER:
+                yield from self._large(folder, one)
+            else:
+                if batch and (size + one.stamp.size > BUFFER or len(batch) == BATCH_FILES):
+                    yield _Batch(folder=folder, files=tuple(batch), buffer=self._buffers.pop())
+                    batch, size = [], 0
+                batch.append(one)
+                size += one.stamp.size
+        if batch:
+            yield _Batch(folder=folder, files=tuple(batch), buffer=self._buffers.pop())
+
+    def _large(self, folder: _Folder, found: Found) -> Iterator[_Job]:
+        try:
+            file = LargeFile(folder.full(found.stamp.name), self._options)
+        except OSError as error:
+            self._not_read(folder, found, error.strerror or str(error))
+            return
+        if sum(len(lengths) for _, lengths in file.windows) > PARTS_MAX:
+            file.close()
+            self._not_read(folder, found, _TOO_LARGE)
+            return
+        large = _Large(folder=folder, found=found, file=file)
+        for window in file.windows:
+            last = window is file.windows[-1]
+            yield _Window(large=large, window=window, buffer=self._buffers.pop(), last=last)
+
+    def _add_link(self, folder: _Folder, found: Found) -> None:
+        try:
+            target = os.readlink(folder.full(found.stamp.name))
+        except OSError as error:
+            self._not_read(folder, found, error.strerror or str(error))
+            return
+        stamp = found.stamp
+        entry = Entry(name=stamp.name, kind=EntryKind.LINK, mode=found.mode, mtime_ns=stamp.mtime_ns, target=target)
+        self._add_read(folder, stamp, fmt.encode_entry(entry))
+
+    # What a worker does.
+
+    def _work(self, job: _Job) -> _Answer:
+        match job:
+            case _Batch():
+                paths = [job.folder.full(one.stamp.name) for one in job.files]
+                return read_batch(paths, job.buffer, self._options)
+            case _Window():
+                try:
+                    return job.large.file.read(job.window, job.buffer)
+                except OSError as error:
+                    return error
+            case _End():
+                return None
+
+    # What the owner does with the answers, in order.
+
+    def _done(self, job: _Job, answer: _Answer) -> None:
+        match job:
+            case _Batch() if isinstance(answer, list):
+                for found, one in zip(job.files, answer, strict=True):
+                    self._file_done(job.folder, found, one, job.buffer)
+                self._buffers.append(job.buffer)
+            case _Window():
+                self._window_done(job, answer)
+                self._buffers.append(job.buffer)
+            case _End():
+                self._folder_done(job.folder)
+
+    def _file_done(self, folder: _Folder, found: Found, read: FileRead | NotRead, buffer: memoryview) -> None:
+        if isinstance(read, NotRead):
+            if read.grown:
+                self._read_inline(folder, found)
+            else:
+                self._not_read(folder, found, read.why)
+            return
+        self._store(read.pieces, buffer)
+        self._file_stored(folder, found, read, tuple(piece.part_id for piece in read.pieces))
+
+    def _store(self, pieces: tuple[Piece, ...], buffer: memoryview) -> None:
+        for part_id, start, length in pieces:
+            self._writer.add(plain_record(part_id, PartKind.CONTENT, length), buffer[start : start + length])
+
+    def _window_done(self, job: _Window, answer: _Answer) -> None:
+        large = job.large
+        if not large.failed:
+            self._take_window(large, answer, job.buffer)
+        if job.last:
+            if not large.failed and not large.file.settled():
+                self._read_again(large, job.buffer)
+            self._large_done(large)
+
+    def _take_window(self, large: _Large, answer: _Answer, buffer: memoryview) -> None:
+        if not isinstance(answer, tuple):
+            large.failed = str(getattr(answer, "strerror", "")) or "reading failed"
+            return
+        self._store(answer, buffer)
+        for part_id, start, length in answer:
+            large.parts.append(part_id)
+            large.file.add(buffer[start : start + length])
+            self._progress.advance(0, length, os.fsdecode(large.file.path))
+
+    def _read_again(self, large: _Large, buffer: memoryview) -> None:
+        """The file changed while it was read: read it once more from the start, here and now, until it holds still."""
+        for _ in range(ATTEMPTS - 1):
+            large.parts.clear()
+            try:
+                large.file.again()
+                for window in large.file.windows:
+                    self._take_window(large, large.file.read(window, buffer), buffer)
+            except OSError as error:
+                large.failed = error.strerror or "reading failed"
+                return
+            if large.file.settled():
+                return
+
+    def _read_inline(self, folder: _Folder, found: Found) -> None:
+        """A file that outgrew its buffer since it was seen."""
+        buffer = self._buffers.pop()
+        for job in self._large(folder, found):
+            if isinstance(job, _Window):
+                self._buffers.append(job.buffer)
+                self._window_done(job, self._work(job))
+        self._buffers.append(buffer)
+
+    def _large_done(self, large: _Large) -> None:
+        try:
+            if large.failed or len(large.parts) > PARTS_MAX:
+                self._not_read(large.folder, large.found, large.failed or _TOO_LARGE)
+                return
+            read = large.file.result(unsettled=not large.file.settled())
+        except OSError as error:
+            self._not_read(large.folder, large.found, error.strerror or str(error))
+            return
+        finally:
+            large.file.close()
+        self._file_stored(large.folder, large.found, read, tuple(large.parts), counted=True)
+
+    def _file_stored(
+        self, folder: _Folder, found: Found, read: FileRead, parts: tuple[bytes, ...], *, counted: bool = False
+    ) -> None:
+        entry = Entry(
+            name=found.stamp.name,
+            kind=EntryKind.FILE,
+            mode=read.mode,
+            mtime_ns=read.stamp.mtime_ns,
+            size=read.stamp.size,
+            digest=read.digest,
+            parts=parts,
+            taken=read.taken.when if read.taken else None,
+            taken_source=read.taken.source if read.taken else None,
+            xattrs=read.xattrs,
+            unsettled=read.unsettled,
+        )
+        stamp = read.stamp
+        if read.unsettled:
+            stamp = stamp._replace(ctime_ns=-1)
+            hint = "it is backed up as it was read; back up again when nothing writes to it"
+            self._problem(folder, found, "kept changing while it was read", hint)
+        self._add_read(folder, stamp, fmt.encode_entry(entry), 0 if counted else stamp.size)
+
+    def _add_read(self, folder: _Folder, stamp: Stamp, entry: bytes, size: int = 0) -> None:
+        new = stamp.name not in folder.names
+        self._totals += Totals(new=int(new), changed=int(not new), read_bytes=stamp.size)
+        _add_file(folder, stamp, entry)
+        self._progress.advance(1, size, os.fsdecode(folder.full(stamp.name)))
+
+    def _not_read(self, folder: _Folder, found: Found, why: str) -> None:
+        kept = "its last version is kept" if found.stamp.name in folder.files else "it is not backed up"
+        self._problem(folder, found, f"cannot be read: {why}; {kept}", "mend that and back up again")
+        self._progress.advance(1, found.stamp.size, os.fsdecode(folder.full(found.stamp.name)))
+
+    def _problem(self, folder: _Folder, found: Found, what: str, hint: str) -> None:
+        self._problems.append(Problem(path=os.fsdecode(folder.full(found.stamp.name)), what=what, hint=hint))
+
+    def _folder_done(self, folder: _Folder) -> None:
+        """All of a folder is known: write its listing and tell its parent."""
+        pairs = sorted([*folder.folders.items(), *((name, entry) for name, (_, entry) in folder.files.items())])
+        pages = tuple(map(self._writer.add_listing, fmt.encode_pages(pairs)))
+        known = KnownFolder(
+            number=0,
+            mode=folder.found.mode,
+            mtime_ns=folder.found.mtime_ns,
+            mount=folder.found.mount,
+            hollow=not pairs and folder.left_out,
+            pages=pages,
+            files=folder.counts.files,
+            folders=folder.counts.folders,
+            links=folder.counts.links,
+            size=folder.counts.size,
+        )
+        path = folder.found.path
+        self._drop_gone(folder)
+        self._catalog.put_folder(folder.spec.path, path, known, folder.files.values())
+        if folder.parent is None:
+            self._add_top(folder.spec, known)
+        else:
+            _add_folder(folder.parent, path.rpartition(b"/")[2], known)
+
+    def _drop_gone(self, folder: _Folder) -> None:
+        source, path = folder.spec.path, folder.found.path
+        for name in self._catalog.subfolders(source, path) - set(folder.found.folders):
+            lost = self._catalog.folder(source, join(path, name))
+            self._totals += Totals(gone=lost.files + lost.links if lost else 0)
+            self._catalog.drop_folder(source, join(path, name))
+
+    def _add_top(self, spec: SourceSpec, known: KnownFolder) -> None:
+        name = spec.label.encode()
+        self._tops[name] = fmt.encode_entry(_folder_entry(name, known))
+        self._counts += Counts(files=known.files, folders=known.folders, links=known.links, size=known.size)
+
+
+def _add_file(folder: _Folder, stamp: Stamp, entry: bytes) -> None:
+    old = folder.files.get(stamp.name)
+    if old is not None:
+        folder.counts += _counts_of(*old, -1)
+    folder.files[stamp.name] = (stamp, entry)
+    folder.counts += _counts_of(stamp, entry, 1)
+
+
+def _counts_of(stamp: Stamp, entry: bytes, sign: int) -> Counts:
+    if entry.startswith(b'{"kind":"link"'):
+        return Counts(links=sign)
+    return Counts(files=sign, size=sign * stamp.size)
+
+
+def _add_folder(parent: _Folder, name: bytes, known: KnownFolder) -> None:
+    if known.hollow:
+        parent.left_out = True
+        return
+    parent.folders[name] = fmt.encode_entry(_folder_entry(name, known))
+    parent.counts += Counts(files=known.files, folders=known.folders + 1, links=known.links, size=known.size)
+
+
+def _folder_entry(name: bytes, known: KnownFolder) -> Entry:
+    return Entry(
+        name=name,
+        kind=EntryKind.FOLDER,
+        mode=known.mode,
+        mtime_ns=known.mtime_ns,
+        size=known.size,
+        files=known.files,
+        parts=known.pages,
+    )

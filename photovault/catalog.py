@@ -1,0 +1,160 @@
+"""What this device knows of its files: the local catalog, one per vault.
+
+A SQLite file in the state folder.  Per folder: its listing in the last backup; per file: the size, times and inode it
+had then, and its entry.  It answers "has this file changed?" and "did this file only move?" without reading it.  It
+is never sent anywhere and can be thrown away: the next backup then reads every file once and finds it known.  Rows are
+committed only after everything they refer to is durable in the vault.  Only the owner's thread uses it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from photovault.database import open_database
+from photovault.model import Stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE folders (id INTEGER PRIMARY KEY, source TEXT NOT NULL, path BLOB NOT NULL, parent BLOB, mode INTEGER NOT NULL,
+    mtime INTEGER NOT NULL, mount INTEGER NOT NULL, hollow INTEGER NOT NULL, pages BLOB NOT NULL, files INTEGER NOT NULL, folders INTEGER NOT NULL,
+    links INTEGER NOT NULL, size INTEGER NOT NULL, UNIQUE (source, path));
+CREATE INDEX folders_by_parent ON folders (source, parent);
+CREATE TABLE files (folder INTEGER NOT NULL, name BLOB NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL,
+    mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (folder, name)) WITHOUT ROWID;
+CREATE INDEX files_by_inode ON files (ino);
+"""
+
+
+class KnownFolder(NamedTuple):
+    """A folder as the last backup left it.  ``pages``: part ids of its listing; the counts are of all below it.
+
+    ``mount``: another file system was mounted here; ``hollow``: nothing below is part of a backup, but something is there.
+    """
+
+    number: int
+    mode: int
+    mtime_ns: int
+    mount: bool
+    hollow: bool
+    pages: tuple[bytes, ...]
+    files: int
+    folders: int
+    links: int
+    size: int
+
+
+class Catalog:
+    """The catalog of one vault on this device."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file; a damaged one is replaced, which costs one slow backup and nothing else."""
+        self._db = open_database(path, _SCHEMA, _VERSION)
+
+    def close(self) -> None:
+        """Forget what was not committed."""
+        self._db.close()
+
+    def commit(self) -> None:
+        """Make what was written last."""
+        self._db.commit()
+
+    def folder(self, source: str, path: bytes) -> KnownFolder | None:
+        """A folder by its path inside a source (``b""`` is the source itself)."""
+        row = self._db.execute(
+            "SELECT id, mode, mtime, mount, hollow, pages, files, folders, links, size FROM folders"
+            " WHERE source = ? AND path = ?",
+            (source, path),
+        ).fetchone()
+        if row is None:
+            return None
+        number, mode, mtime, mount, hollow, pages, *counts = row
+        return KnownFolder(number, mode, mtime, bool(mount), bool(hollow), _cut(pages), *counts)
+
+    def stamps(self, folder: int) -> set[Stamp]:
+        """The files and links of a folder."""
+        return set(
+            map(
+                Stamp._make,
+                self._db.execute("SELECT name, ino, size, mtime, ctime FROM files WHERE folder = ?", (folder,)),
+            )
+        )
+
+    def entries(self, folder: int) -> dict[bytes, bytes]:
+        """Encoded entries of a folder's files and links, by name."""
+        return dict(self._db.execute("SELECT name, entry FROM files WHERE folder = ?", (folder,)))
+
+    def subfolders(self, source: str, path: bytes) -> set[bytes]:
+        """Names of the folders that were directly inside a folder."""
+        rows = self._db.execute("SELECT path FROM folders WHERE source = ? AND parent = ?", (source, path))
+        return {found.rpartition(b"/")[2] for (found,) in rows}
+
+    def by_inode(self, ino: int) -> list[tuple[Stamp, bytes]]:
+        """Files of this inode anywhere, with their encoded entries."""
+        rows = self._db.execute("SELECT name, size, mtime, ctime, entry FROM files WHERE ino = ?", (ino,))
+        return [(Stamp(name, ino, size, mtime, ctime), entry) for name, size, mtime, ctime, entry in rows]
+
+    def is_empty(self) -> bool:
+        """Whether nothing is known, as before the first backup."""
+        return self._db.execute("SELECT 1 FROM folders LIMIT 1").fetchone() is None
+
+    def put_folder(self, source: str, path: bytes, folder: KnownFolder, files: Iterable[tuple[Stamp, bytes]]) -> None:
+        """Replace what is known of a folder; ``folder.number`` is ignored."""
+        known = self.folder(source, path)
+        if known is not None:
+            self._db.execute("DELETE FROM files WHERE folder = ?", (known.number,))
+        (number,) = self._db.execute(
+            "INSERT OR REPLACE INTO folders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            (
+                None if known is None else known.number,
+                source,
+                path,
+                _parent(path),
+                *folder[1:5],
+                b"".join(folder.pages),
+                *folder[6:],
+            ),
+        ).fetchone()
+        self._db.executemany(
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+            ((number, *stamp, entry) for stamp, entry in files),
+        )
+
+    def drop_folder(self, source: str, path: bytes) -> None:
+        """Forget a folder and all below it."""
+        below = path + b"/"
+        rows = self._db.execute(
+            "SELECT id, path FROM folders WHERE source = ? AND path >= ? AND path < ?",
+            (source, path, below + b"\xff" * 256),
+        ).fetchall()
+        for number, found in rows:
+            if found == path or found.startswith(below):
+                self._db.execute("DELETE FROM files WHERE folder = ?", (number,))
+                self._db.execute("DELETE FROM folders WHERE id = ?", (number,))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._db.execute("DELETE FROM files")
+        self._db.execute("DELETE FROM folders")
+
+    def retain(self, stored: Callable[[bytes], bool], parts_of: Callable[[bytes], Iterable[bytes]]) -> int:
+        """Forget files whose entry needs a part that is not ``stored``, and all folders' listings; returns how many files."""
+        lost = [
+            (folder, name)
+            for folder, name, entry in self._db.execute("SELECT folder, name, entry FROM files")
+            if not all(map(stored, parts_of(entry)))
+        ]
+        self._db.executemany("DELETE FROM files WHERE folder = ? AND name = ?", lost)
+        self._db.execute("UPDATE folders SET mtime = -1")
+        return len(lost)
+
+
+def _parent(path: bytes) -> bytes | None:
+    return path.rpartition(b"/")[0] if path else None
+
+
+def _cut(pages: bytes) -> tuple[bytes, ...]:
+    return tuple(pages[at : at + 32] for at in range(0, len(pages), 32))

@@ -1,0 +1,342 @@
+"""Checking a vault: is everything there, and is it what was stored?
+
+Structure: header, key slots and recovery documents against the newest snapshot's list of them; every device's chain of
+snapshots against itself and against what this device saw before; every listing of every snapshot; every part of every
+file has a place in a pack that is there and has its size.  Data: packs, all or a sample, are read, compared with their
+names (SHA-256), opened, and every part's id is computed again.  ``scrub`` needs no key: it compares names only.
+
+A finding says what is wrong and which files of which snapshots it costs.  Guarantee: after a check of all data without
+a finding, every file of every snapshot can be restored.  Nothing is changed by a check.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from photovault.config import parse_size
+from photovault.errors import DamageError, MissingError, PhotovaultError, UnknownVersionError, UsageError
+from photovault.model import EntryKind, Finding
+from photovault.vault import format as fmt
+from photovault.vault.format import ObjectKind
+from photovault.vault.pack import ObjectReader, Region, open_object, regions
+from photovault.vault.vault import check_header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from photovault.backup import Progress
+    from photovault.device import Device
+    from photovault.storage.base import Storage
+    from photovault.vault.reader import Reader
+    from photovault.vault.vault import NamedSnapshot, Snapshots, Vault
+    from photovault.workers import Workers
+
+FILES_SHOWN = 1000  # of one finding: a lost pack can cost more than anybody reads
+AHEAD = 4
+_CHANGED = "it was changed in the storage: do not trust it, put back the one from another copy of the vault"
+_GONE = "if you removed it yourself on another device, back up once on that device; otherwise add a new one"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """How much data is to be read: a share of the packs (0 to 1) or a number of bytes."""
+
+    share: float = 0.0
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """What a check saw."""
+
+    findings: tuple[Finding, ...]
+    snapshots: int = 0
+    files: int = 0
+    packs: int = 0
+    packs_read: int = 0
+    bytes_read: int = 0
+    slots: int = 0
+
+
+def parse_amount(text: str) -> Amount:
+    """``all``, ``none``, ``10%`` or a size such as ``5G``.
+
+    Raises:
+        UsageError: anything else.
+    """
+    if text in {"all", "none"}:
+        return Amount(share=float(text == "all"))
+    if match := re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", text):
+        if float(match[1]) <= 100:  # noqa: PLR2004 - per cent
+            return Amount(share=float(match[1]) / 100)
+    else:
+        try:
+            return Amount(size=parse_size(text))
+        except ValueError:
+            pass
+    raise UsageError(f"not an amount of data: {text}", "use all, none, a percentage such as 10%, or a size such as 5G")
+
+
+def plan_check(packs: Mapping[bytes, int], amount: Amount, seed: bytes) -> list[tuple[bytes, int]]:
+    """Which packs to read: another sample for each ``seed``, in the order of their names."""
+    shuffled = sorted(packs.items(), key=lambda pack: hmac.digest(seed, pack[0], "sha256"))
+    if amount.size is None:
+        chosen = shuffled[: -(-len(shuffled) * round(amount.share * 10**6) // 10**6)]
+    else:
+        chosen, left = [], amount.size
+        for name, size in shuffled:
+            if left <= 0:
+                break
+            chosen.append((name, size))
+            left -= size
+    return sorted(chosen)
+
+
+def run_check(
+    vault: Vault,
+    reader: Reader,
+    device: Device,
+    workers: Workers,
+    progress: Progress,
+    *,
+    amount: Amount,
+    seed: bytes,
+    refreshed: Iterable[Finding] = (),
+) -> CheckReport:
+    """Check a vault.  ``refreshed``: findings of bringing the index up to date."""
+    check = _Check(vault, reader, workers, progress)
+    check.findings += refreshed
+    snapshots = vault.snapshots()
+    check.findings += snapshots.damaged
+    check.findings += check_clear(vault, snapshots.found)
+    check.findings += check_chains(snapshots, device)
+    packs = {fmt.digest_of(s.name): s.size for s in vault.door.listing("packs/") if fmt.is_name(s.name)}
+    check.packs(packs, plan_check(packs, amount, seed))
+    for one in snapshots.found:
+        check.tree(one)
+    return check.report(len(snapshots.found), len(packs))
+
+
+def check_clear(vault: Vault, snapshots: Sequence[NamedSnapshot]) -> Iterator[Finding]:
+    """Header, key slots and documents: authentic, and those that the newest snapshot lists."""
+    try:
+        check_header(fmt.read_header(vault.door.get(fmt.HEADER_NAME)), vault.keyring)
+    except (DamageError, MissingError, UnknownVersionError) as error:
+        yield Finding(what=error.what, where=fmt.HEADER_NAME, hint="put it back from another copy of the vault")
+    _, findings = vault.slots()
+    yield from findings
+    spoilt = {finding.where for finding in findings}
+    if not snapshots:
+        return
+    now = dict(vault.clear_objects())
+    for name, digest in snapshots[-1].snapshot.clear:
+        if name in spoilt:
+            continue
+        if name not in now:
+            yield Finding(what="it is missing", where=name, hint=_GONE if name.startswith("keys/") else _CHANGED)
+        elif now[name] != digest:
+            yield Finding(what="it is not what it was when the newest snapshot was made", where=name, hint=_CHANGED)
+
+
+def check_chains(snapshots: Snapshots, device: Device) -> Iterator[Finding]:
+    """Each device's snapshots refer to the one before; none that this device has seen is gone."""
+    present = {one.name for one in snapshots.found}
+    for one in snapshots.found:
+        previous = one.snapshot.previous
+        if previous is not None and previous not in present:
+            yield Finding(
+                what=f"the snapshot before {one.id[:8]} ({one.snapshot.device_name}, number {one.snapshot.number - 1}) is missing",
+                where=fmt.object_name(ObjectKind.SNAPSHOT, previous),
+                hint="the storage lost or hid it; what it held and later ones do not is lost here",
+            )
+    newest: dict[str, int] = {}
+    for one in snapshots.found:
+        key = one.snapshot.device_id.hex()
+        newest[key] = max(newest.get(key, 0), one.snapshot.number)
+    for device_id, (number, name) in sorted(device.heads.items()):
+        if newest.get(device_id, 0) < number:
+            yield Finding(
+                what=f"the storage shows an older state: snapshot {name[:8]} (number {number}) was there before",
+                where=fmt.object_name(ObjectKind.SNAPSHOT, bytes.fromhex(name)),
+                hint="do not rely on this copy of the vault; back up again or use another copy",
+            )
+
+
+def scrub(storage: Storage, workers: Workers, progress: Progress) -> CheckReport:
+    """Compare every sealed object with its name, without any key."""
+    sizes = {s.name: s.size for p in fmt.PREFIX_OF.values() for s in storage.listing(p) if fmt.is_name(s.name)}
+    progress.total(len(sizes), sum(sizes.values()))
+    findings, size = [], 0
+
+    def work(name: str) -> Finding | None:
+        return _scrub_one(storage, name)
+
+    for name, finding in workers.ordered(work, sorted(sizes), AHEAD):
+        if finding is not None:
+            findings.append(finding)
+        size += sizes[name]
+        progress.advance(1, sizes[name], name)
+    return CheckReport(findings=tuple(findings), packs=len(sizes), packs_read=len(sizes), bytes_read=size)
+
+
+def _scrub_one(storage: Storage, name: str) -> Finding | None:
+    try:
+        data = storage.get(name)
+    except MissingError as error:
+        return Finding(what=error.what, where=name)
+    if hashlib.sha256(data).digest() != fmt.digest_of(name) or not fmt.is_size(len(data)):
+        return Finding(what="its bytes are not those it was stored with", where=name, hint="heal it from another copy")
+    return None
+
+
+@dataclass(slots=True, kw_only=True)
+class _PackAnswer:
+    """What reading one pack showed: parts that are bad, and why."""
+
+    bad: tuple[bytes, ...] = ()
+    why: str = ""
+
+
+@dataclass(slots=True)
+class _Check:
+    """One check, in the owner's thread; ``_read_pack`` runs in workers."""
+
+    vault: Vault
+    reader: Reader
+    workers: Workers
+    progress: Progress
+    findings: list[Finding] = field(default_factory=list)
+    read: int = 0
+    size: int = 0
+    files: int = 0
+    _bad: dict[bytes, str] = field(default_factory=dict)
+    _bad_packs: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    _good_pages: set[bytes] = field(default_factory=set)
+
+    def packs(self, packs: Mapping[bytes, int], chosen: Sequence[tuple[bytes, int]]) -> None:
+        """Sizes of all packs, data of the chosen ones."""
+        for name, size in packs.items():
+            if not fmt.is_size(size):
+                self._spoil(name, self._known_parts(name), "it has a size that no pack has")
+        self.progress.total(len(chosen), sum(size for _, size in chosen))
+        for (name, size), answer in self.workers.ordered(self._read_pack, chosen, AHEAD):
+            self.read += 1
+            self.size += size
+            self.progress.advance(1, size, name.hex())
+            if answer.why:
+                self._spoil(name, answer.bad or self._known_parts(name), answer.why)
+
+    def _known_parts(self, pack: bytes) -> Iterable[bytes]:
+        return self.vault.places.parts_of(pack)
+
+    def _spoil(self, pack: bytes, parts: Iterable[bytes], why: str) -> None:
+        name = fmt.object_name(ObjectKind.PACK, pack)
+        self._bad_packs.setdefault(name, (why, []))
+        for part in parts:
+            self._bad.setdefault(part, name)
+
+    def _read_pack(self, chosen: tuple[bytes, int]) -> _PackAnswer:
+        name, _ = chosen
+        try:
+            data = self.vault.door.get(fmt.object_name(ObjectKind.PACK, name))
+        except MissingError as error:
+            return _PackAnswer(why=error.what)
+        if hashlib.sha256(data).digest() != name:
+            return _PackAnswer(why="its bytes are not those it was stored with", bad=tuple(self._bad_parts(data)))
+        try:
+            opened = open_object(self.vault.keyring, ObjectKind.PACK, data)
+            bad = [r.record.part_id for r in opened.regions if not self._is_good(opened.part, r)]
+        except DamageError as error:
+            return _PackAnswer(why=error.what)
+        return _PackAnswer(bad=tuple(bad), why="it holds parts that are not what they should be" if bad else "")
+
+    def _is_good(self, part: Callable[[Region], bytes], region: Region) -> bool:
+        try:
+            data = part(region)
+        except DamageError:
+            return False
+        return self.vault.keyring.part_id(region.record.kind, data) == region.record.part_id
+
+    def _bad_parts(self, data: bytes) -> Iterator[bytes]:
+        """Of a damaged pack, the parts that do not open any more; nothing if that cannot be told: then all count."""
+        try:
+            reader = ObjectReader(self.vault.keyring, ObjectKind.PACK, data)
+            length, _, _ = reader.head(data, len(data))
+            records = reader.records(data[len(data) - length - fmt.TAG :], len(data))
+        except PhotovaultError:
+            return
+        for region in regions(records):
+            sealed = data[region.offset : region.offset + region.sealed_size]
+            if not self._is_good(lambda one, sealed=sealed: reader.part(one, sealed), region):  # type: ignore[misc]
+                yield region.record.part_id
+
+    def tree(self, one: NamedSnapshot) -> None:
+        """Every listing and every file of a snapshot."""
+        label = one.id[:8]
+        stack: list[tuple[str, Sequence[bytes]]] = [("", one.snapshot.root)]
+        while stack:
+            path, pages = stack.pop()
+            for page in pages:
+                if page in self._good_pages:
+                    continue
+                stack += self._page(label, path, page)
+
+    def _page(self, label: str, path: str, page: bytes) -> list[tuple[str, Sequence[bytes]]]:
+        """Check one page of a listing; returns the folders in it."""
+        try:
+            if page in self._bad:
+                raise DamageError(f"it is in {self._bad[page]}, which is damaged")  # noqa: TRY301 - one way to report
+            entries = fmt.read_page(self.reader.part(page))
+        except (DamageError, MissingError) as error:
+            hint = "the files in it cannot be restored from this snapshot; try others, or another copy of the vault"
+            where = f"{label}:{path or '/'}"
+            self.findings.append(
+                Finding(what=f"a listing is lost: {error.what}", where=where, files=(where,), hint=hint)
+            )
+            return []
+        sound = True
+        folders: list[tuple[str, Sequence[bytes]]] = []
+        for entry in entries:
+            inside = f"{path}/{fmt.shown(entry.name)}" if path else fmt.shown(entry.name)
+            if entry.kind is EntryKind.FOLDER:
+                folders.append((inside, entry.parts))
+                continue
+            self.files += 1
+            sound &= self._parts(f"{label}:{inside}", entry.parts)
+        if sound and not folders:
+            self._good_pages.add(page)
+        return folders
+
+    def _parts(self, file: str, parts: Iterable[bytes]) -> bool:
+        """Whether all parts of a file have a good place; otherwise the file is noted."""
+        for part in parts:
+            pack = self._bad.get(part)
+            if pack is None and not self.vault.places.has(part):
+                pack = "missing"
+                self._bad_packs.setdefault(pack, ("parts are in no pack of this vault", []))
+            if pack is not None:
+                files = self._bad_packs[pack][1]
+                if len(files) < FILES_SHOWN:
+                    files.append(file)
+                return False
+        return True
+
+    def report(self, snapshots: int, packs: int) -> CheckReport:
+        """What was found."""
+        hint = "restore these files from another snapshot or copy; if you still have them, touch them and back up again"
+        for name, (why, files) in sorted(self._bad_packs.items()):
+            where = "" if name == "missing" else name
+            self.findings.append(Finding(what=why, where=where, files=tuple(files), hint=hint if files else ""))
+        return CheckReport(
+            findings=tuple(self.findings),
+            snapshots=snapshots,
+            files=self.files,
+            packs=packs,
+            packs_read=self.read,
+            bytes_read=self.size,
+            slots=sum(1 for _ in self.vault.door.listing("keys/")),
+        )

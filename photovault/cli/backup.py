@@ -1,0 +1,153 @@
+"""``photovault backup``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photovault.app.runs import App
+from photovault.app.settings import vault_folder
+from photovault.app.sources import BackupRequest
+from photovault.cli.init import make_on_terminal
+from photovault.cli.options import Call, is_terminal
+from photovault.cli.output import Output, amount, count
+
+if TYPE_CHECKING:
+    from photovault.backup import BackupPlan, BackupReport, Totals
+
+PARTLY = 3
+
+
+def command(  # noqa: PLR0913, D301 - one parameter an option; \b is typer's
+    call: Call,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH]...", help="Folders; else those configured.")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Tag the snapshot; may be repeated.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Leave out, in gitignore syntax; may be repeated.")] = None,
+    time: Annotated[str | None, typer.Option(metavar="ISO", help="Time of the snapshot instead of now.")] = None,
+    *,
+    all_files: Annotated[
+        bool, typer.Option("--all-files", help="Back up every file, not only photos and videos.")
+    ] = False,
+    one_file_system: Annotated[
+        bool, typer.Option("--one-file-system", help="Do not enter other file systems.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would be done.")] = False,
+) -> None:
+    """Back up folders: encrypt what is new and store it in the vault.
+
+    Examples:
+
+      photovault backup
+
+      photovault backup ~/Pictures --vault /mnt/disk/vault
+
+      photovault backup -n --exclude 'Screenshots/'
+
+    Photos, videos and their sidecars are taken; --all-files takes everything. A file that cannot be read, a folder that
+    is not mounted and a source that is away keep their last version, and the exit code is 3.
+    """
+    out = call.output()
+    request = BackupRequest(
+        paths=tuple(paths or ()),
+        all_files=all_files,
+        one_file_system=one_file_system,
+        exclude=tuple(exclude or ()),
+        tags=tuple(tag or ()),
+        time=time,
+    )
+    made = call.app()
+    if paths and is_terminal() and not call.json:
+        made = _or_new_vault(made, out, list(paths))
+    if dry_run:
+        plan = made.plan_backup(request)
+        _show_plan(out, plan)
+        raise typer.Exit(PARTLY if plan.problems else 0)
+    with out.meter("backing up") as meter:
+        report = made.backup(request, meter)
+    _show(out, report)
+    raise typer.Exit(PARTLY if report.problems else 0)
+
+
+def _or_new_vault(made: App, out: Output, paths: list[str]) -> App:
+    """With no vault yet, offer to make one in a local folder."""
+    named = made.settings.vault or made.world.environ.get("PHOTOVAULT_VAULT") or made.config.vault.url
+    folder = vault_folder(named) if named else Path.home() / "photovault"
+    if (folder / "vault.json").exists() or (folder / "keys").exists():
+        return made if named else App(made.settings_with(str(folder)), made.world)
+    if not typer.confirm(f"There is no vault yet. Make one in {folder}?", default=True, err=True):
+        raise typer.Abort
+    fresh = App(made.settings_with(str(folder)), made.world)
+    make_on_terminal(fresh, out, words_file=None, sources=paths)
+    return fresh
+
+
+def _show_plan(out: Output, plan: BackupPlan) -> None:
+    totals = plan.totals
+    out.document({"message_type": "plan", **_counted(totals), "problems": _problem_rows(plan.problems)})
+    out.line(f"would back up {_sentence(totals)}, {amount(totals.read_bytes)} to read")
+    _show_left_out(out, totals)
+    out.problems(plan.problems, "not protected")
+
+
+def _show(out: Output, report: BackupReport) -> None:
+    totals, written, one = report.totals, report.written, report.snapshot
+    out.message(
+        "summary",
+        {
+            "snapshot": one.id,
+            "time": one.snapshot.time,
+            **_counted(totals),
+            "files": one.snapshot.counts.files,
+            "bytes": one.snapshot.counts.size,
+            "bytes_new": written.new_bytes,
+            "bytes_deduplicated": written.known_bytes,
+            "bytes_stored": written.stored_bytes,
+            "objects": written.objects,
+            "problems": _problem_rows(report.problems),
+        },
+    )
+    out.line(f"snapshot {one.id[:8]}: {count(one.snapshot.counts.files, 'file')}, {amount(one.snapshot.counts.size)}")
+    out.line(f"  {_sentence(totals)}")
+    saved = f", {amount(written.known_bytes)} known already" if written.known_bytes else ""
+    out.line(
+        f"  {amount(totals.read_bytes)} read{saved}, {amount(written.stored_bytes)} stored in {count(written.objects, 'object')}"
+    )
+    _show_left_out(out, totals)
+    out.problems(report.problems, f"{count(len(report.problems), 'problem')}, the rest is safe")
+
+
+def _show_left_out(out: Output, totals: Totals) -> None:
+    if totals.others:
+        out.line(
+            f"  {count(totals.others, 'other file')} left out (not photos or videos, or excluded; see --all-files)"
+        )
+
+
+def _sentence(totals: Totals) -> str:
+    parts = [f"{totals.new:,} new", f"{totals.changed:,} changed", f"{totals.unchanged:,} unchanged"]
+    if totals.moved:
+        parts.append(f"{totals.moved:,} moved")
+    if totals.gone:
+        parts.append(f"{totals.gone:,} gone")
+    return ", ".join(parts)
+
+
+def _counted(totals: Totals) -> dict[str, int]:
+    return {
+        "files_new": totals.new,
+        "files_changed": totals.changed,
+        "files_unchanged": totals.unchanged,
+        "files_moved": totals.moved,
+        "files_gone": totals.gone,
+        "files_left_out": totals.others,
+        "files_cloud_only": totals.cloud,
+        "bytes_read": totals.read_bytes,
+    }
+
+
+def _problem_rows(problems: object) -> list[dict[str, str]]:
+    return [{"path": one.path, "what": one.what, "hint": one.hint} for one in problems]  # type: ignore[attr-defined]

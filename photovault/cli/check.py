@@ -1,0 +1,94 @@
+"""``photovault check``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photovault.app.settings import vault_folder
+from photovault.check import parse_amount
+from photovault.cli.options import Call
+from photovault.cli.output import amount, count
+
+if TYPE_CHECKING:
+    from photovault.check import CheckReport
+    from photovault.cli.output import Output
+
+DAMAGED = 13
+_FILES = 10
+
+
+def command(
+    call: Call,
+    data: Annotated[str, typer.Option(metavar="all|N%|SIZE", help="How much of the stored data to read.")] = "none",
+    keyless: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Compare objects with their names; needs no key.")
+    ] = None,
+) -> None:
+    """Check that everything in the vault is there and undamaged.
+
+    Examples:
+
+      photovault check
+
+      photovault check --data all
+
+      photovault check --data 10%
+
+      photovault check --keyless /mnt/disk/vault
+
+    Without --data it checks that every part of every snapshot has its place, that no snapshot or key slot is missing, and
+    that sizes are right. With --data it also reads, opens and compares packs. Findings name the photos that they cost.
+    """
+    made, out = call.app(), call.output()
+    wanted = parse_amount(data)
+    with out.meter("checking") as meter:
+        if keyless is not None:
+            made = type(made)(made.settings_with(str(vault_folder(keyless))), made.world)
+            report = made.scrub(meter)
+        else:
+            report = made.check(wanted, meter)
+    _show(out, report, keyless=keyless is not None)
+    raise typer.Exit(DAMAGED if report.findings else 0)
+
+
+def _show(out: Output, report: CheckReport, *, keyless: bool) -> None:
+    out.message(
+        "summary",
+        {
+            "snapshots": report.snapshots,
+            "files": report.files,
+            "packs": report.packs,
+            "packs_read": report.packs_read,
+            "bytes_read": report.bytes_read,
+            "key_slots": report.slots,
+            "findings": [
+                {"what": one.what, "where": one.where, "files": list(one.files), "hint": one.hint}
+                for one in report.findings
+            ],
+        },
+    )
+    if keyless:
+        out.line(f"{count(report.packs, 'object')} compared with their names, {amount(report.bytes_read)} read")
+    else:
+        seen = f"{count(report.snapshots, 'snapshot')}, {count(report.files, 'file')}, {count(report.packs, 'pack')}"
+        read = (
+            f"{report.packs_read:,} packs read ({amount(report.bytes_read)})" if report.packs_read else "no data read"
+        )
+        out.line(f"{seen}, {count(report.slots, 'key slot')}; {read}")
+    if not report.findings:
+        out.line("no damage found")
+    if out.as_json:
+        return
+    for one in report.findings:
+        where = f"{one.where}: " if one.where else ""
+        print(f"found: {where}{one.what}", file=sys.stderr)
+        shown = one.files if out.verbose else one.files[:_FILES]
+        for file in shown:
+            print(f"    cannot be restored: {file}", file=sys.stderr)
+        if len(one.files) > len(shown):
+            print(f"    and {len(one.files) - len(shown)} more; -v shows all", file=sys.stderr)
+        if one.hint:
+            print(f"    what to do: {one.hint}", file=sys.stderr)

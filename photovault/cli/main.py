@@ -1,0 +1,150 @@
+"""The entry point: which command, and what becomes of errors.
+
+A command's module is imported only when its name is on the command line, so that ``photovault --help`` answers at once.
+Every understood error is one line that says what happened and one that says what to do, with the exit code of its kind;
+anything else is a defect and says so, with a traceback only for ``--debug``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photovault import __version__
+from photovault.cli.options import Call, with_common
+from photovault.errors import PhotovaultError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+COMMANDS = {
+    "init": "Make a vault.",
+    "backup": "Back up folders: encrypt what is new and store it in the vault.",
+    "restore": "Bring files back, bit for bit.",
+    "snapshots": "List the snapshots of the vault.",
+    "ls": "List what a snapshot holds.",
+    "diff": "Show what changed between two snapshots.",
+    "check": "Check that everything in the vault is there and undamaged.",
+    "status": "Tell whether your photos are safe.",
+    "key": "List, add, change, remove and test the ways into the vault.",
+}
+
+_HELP = """Private photo backup: encrypted on this computer, stored anywhere, restored bit for bit.
+
+Examples:
+
+  photovault init --vault /mnt/disk/vault --source ~/Pictures
+
+  photovault backup
+
+  photovault restore --to ~/Restored
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 done in part, 10 no vault, 11 busy, 12 wrong password or words,
+13 damage found, 14 gate refused, 15 stopped by a guard, 17 storage unreachable, 130 cancelled.
+"""
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    signal.signal(signal.SIGTERM, _cancel)
+    arguments = list(sys.argv[1:] if args is None else args)
+    call = Call()
+    try:
+        code = _run(arguments, call)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
+
+
+def command_line(words: Sequence[str]) -> typer.Typer:
+    """All commands; those named in ``words`` in full, the others by their first line of help."""
+    app = typer.Typer(
+        name="photovault",
+        help=_HELP,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(with_common(_root))
+    for name, line in COMMANDS.items():
+        if name not in words:
+            app.command(name, help=line)(_stub)
+            continue
+        module = import_module(f"photovault.cli.{name}")
+        if isinstance(module.command, typer.Typer):
+            app.add_typer(module.command, name=name, help=line)
+        else:
+            app.command(name)(with_common(module.command))
+    return app
+
+
+def _root(
+    call: Call, *, version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version.")] = False
+) -> None:
+    del call
+    if version:
+        typer.echo(f"photovault {__version__}")
+        raise typer.Exit
+
+
+def _stub() -> None:
+    """Stands for a command that was not named."""
+
+
+def _run(args: list[str], call: Call) -> int:
+    words = [*args, *os.environ.get("COMP_WORDS", "").split(), *os.environ.get("_TYPER_COMPLETE_ARGS", "").split()]
+    if "--version" in args[:1]:
+        args = args[:1]
+    try:
+        code = typer.main.get_command(command_line(words)).main(
+            args, prog_name="photovault", standalone_mode=False, obj=call
+        )
+        return code if isinstance(code, int) else 0
+    except typer.TyperException as error:
+        return _tell(UsageError(error.format_message(), "see `photovault --help`"), call)
+    except typer.Abort:
+        return _tell(UsageError("stopped at a question"), call)
+    except PhotovaultError as error:
+        if call.debug:
+            raise
+        return _tell(error, call)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if call.debug:
+            raise
+        return _tell(_unexpected(error), call)
+
+
+def _unexpected(error: Exception) -> PhotovaultError:
+    if isinstance(error, OSError) and error.strerror:
+        return PhotovaultError(f"{error.strerror}: {error.filename or 'no file named'}", "mend that and try again")
+    return PhotovaultError(
+        f"unexpected {type(error).__name__}: this is a defect of photovault",
+        "run again with --debug and report what it prints; nothing half-done counts in the vault",
+    )
+
+
+def _tell(error: PhotovaultError, call: Call) -> int:
+    if call.json:
+        value = {"schema": 1, "message_type": "error", "error": error.what, "hint": error.hint}
+        sys.stderr.write(json.dumps(value | {"exit_code": error.exit_code}) + "\n")
+    else:
+        sys.stderr.write(f"error: {error.what}\n")
+        if error.hint:
+            sys.stderr.write(f"what to do: {error.hint}\n")
+    return error.exit_code
+
+
+def _cancel(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

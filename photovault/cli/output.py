@@ -1,0 +1,197 @@
+"""Talking to a person or to a program.
+
+A person gets lines on standard output, and on a terminal a bar with files, bytes, rate and remaining time on standard
+error.  A program (``--json``) gets one document, or for long commands lines with a ``message_type``.  In a pipe there is
+no bar.  The remaining time is shown only while it is known how much there is to do.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rich.progress import Progress as Bars
+
+    from photovault.model import Problem
+
+SCHEMA = 1
+_EVERY_SECONDS = 1.0
+_SHOWN = 20
+
+
+class Meter(Protocol):
+    """Who is told how far a run is."""
+
+    def total(self, files: int, size: int) -> None:
+        """So much there is to do."""
+
+    def advance(self, files: int, size: int, path: str) -> None:
+        """So much more is done."""
+
+
+class Output:
+    """Where answers go."""
+
+    def __init__(self, *, as_json: bool, quiet: bool, verbose: int, bars: bool) -> None:
+        """Remember how to talk."""
+        self.as_json = as_json
+        self.quiet = quiet
+        self.verbose = verbose
+        self._bars = bars and not as_json and not quiet
+
+    def line(self, text: str = "") -> None:
+        """A line for a person."""
+        if not self.as_json and not self.quiet:
+            print(text)
+
+    def always(self, text: str) -> None:
+        """A line that is the answer itself, also with ``--quiet``."""
+        if not self.as_json:
+            print(text)
+
+    def document(self, value: dict[str, Any]) -> None:
+        """The whole answer of a short command."""
+        if self.as_json:
+            print(json.dumps({"schema": SCHEMA} | value, ensure_ascii=True))
+
+    def message(self, kind: str, value: dict[str, Any]) -> None:
+        """One of several answers of a long command."""
+        if self.as_json:
+            print(json.dumps({"schema": SCHEMA, "message_type": kind} | value, ensure_ascii=True), flush=True)
+
+    def problems(self, problems: Iterable[Problem], heading: str) -> None:
+        """What went wrong with single files: to standard error, also with ``--quiet``."""
+        problems = list(problems)
+        if self.as_json or not problems:
+            return
+        shown = len(problems) if self.verbose else _SHOWN
+        print(f"{heading}:", file=sys.stderr)
+        for one in problems[:shown]:
+            hint = f" ({one.hint})" if one.hint else ""
+            print(f"  {printable(one.path)}: {one.what}{hint}", file=sys.stderr)
+        if len(problems) > shown:
+            print(f"  and {len(problems) - shown} more; -v shows all", file=sys.stderr)
+
+    @contextmanager
+    def meter(self, what: str) -> Iterator[Meter]:
+        """Show how far a long command is, the way that suits who is there."""
+        if self.as_json:
+            yield _Lines(self)
+        elif self._bars:
+            with _bars() as bars:
+                yield _Bar(bars, what)
+        else:
+            yield _Silent()
+
+
+class _Silent:
+    def total(self, files: int, size: int) -> None:
+        pass
+
+    def advance(self, files: int, size: int, path: str) -> None:
+        pass
+
+
+class _Lines:
+    """A status line of JSON each second."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._goal = (0, 0)
+        self._done = [0, 0]
+        self._last = time.monotonic()
+
+    def total(self, files: int, size: int) -> None:
+        self._goal = (files, size)
+
+    def advance(self, files: int, size: int, path: str) -> None:  # noqa: ARG002 - names of files are not for logs
+        self._done[0] += files
+        self._done[1] += size
+        now = time.monotonic()
+        if now - self._last >= _EVERY_SECONDS:
+            self._last = now
+            self._output.message(
+                "status",
+                {
+                    "files_done": self._done[0],
+                    "files_total": self._goal[0],
+                    "bytes_done": self._done[1],
+                    "bytes_total": self._goal[1],
+                },
+            )
+
+
+class _Bar:
+    """A bar on the terminal."""
+
+    def __init__(self, bars: Bars, what: str) -> None:
+        self._bars = bars
+        self._task = bars.add_task(what, total=None, files=0, goal=0, name="")
+        self._files = 0
+
+    def total(self, files: int, size: int) -> None:
+        self._bars.update(self._task, total=size, goal=files)
+
+    def advance(self, files: int, size: int, path: str) -> None:
+        self._files += files
+        self._bars.update(self._task, advance=size, files=self._files, name=printable(path).rpartition("/")[2])
+
+
+def _bars() -> Bars:
+    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+    from rich.progress import (  # noqa: PLC0415 - only a terminal needs it
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[files]}/{task.fields[goal]} files"),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[name]}", markup=False),
+        console=Console(stderr=True),
+        transient=True,
+        refresh_per_second=5,
+    )
+
+
+def amount(size: float) -> str:
+    """Bytes for people: 1.2 GB."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(size) < 1000 or unit == "TB":  # noqa: PLR2004 - decimal units
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return ""
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """A number with its noun."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal and can be encoded."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def age(seconds: float) -> str:
+    """How long ago, for people."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            return count(int(seconds // length), unit) + " ago"
+    return "just now"

@@ -1,0 +1,118 @@
+"""``photovault restore``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photovault.app.runs import names_snapshot, resolve
+from photovault.cli.options import Call
+from photovault.cli.output import Output, amount, count
+from photovault.photos.choose import choose
+from photovault.restore import Overwrite
+
+if TYPE_CHECKING:
+    from photovault.app import App
+    from photovault.model import Problem
+    from photovault.restore import RestoreReport
+    from photovault.vault.vault import NamedSnapshot
+
+PARTLY, DAMAGED = 3, 13
+
+
+def command(  # noqa: PLR0913 - one parameter an option
+    call: Call,
+    to: Annotated[str, typer.Option(metavar="DIR", help="Folder to restore into; made if it is not there.")],
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SNAP] [PATH]...", help="Snapshot (latest if not given), then paths or patterns in it."
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="Taken on or after, as 2021-05-04.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Taken on or before; 2021-05 includes all of May.")
+    ] = None,
+    overwrite: Annotated[Overwrite | None, typer.Option(help="What happens to files that are there already.")] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would be done.")] = False,
+) -> None:
+    """Bring files back, bit for bit.
+
+    Examples:
+
+      photovault restore --to ~/Restored
+
+      photovault restore latest~1 Pictures/2021 --to ~/Restored
+
+      photovault restore --from 2021-05 --until 2021-06 '*.heic' --to ~/Restored
+
+    Every file's digest is checked before it gets its name. Damage costs only the files that need what is damaged: they
+    are named, all others are restored, and the exit code is 13.
+    """
+    made, out = call.app(), call.output()
+    name, paths = split_arguments(made, what or [])
+    rule = overwrite or Overwrite(made.config.restore.overwrite)
+    choice = choose(paths, since, until)
+    with out.meter("restoring") as meter:
+        one, report = made.restore(name, choice, Path(to).expanduser(), rule, meter, dry_run=dry_run)
+    _show(out, one, report, to, dry_run=dry_run)
+    raise typer.Exit(DAMAGED if report.damaged else PARTLY if report.problems else 0)
+
+
+def split_arguments(made: App, what: list[str]) -> tuple[str, list[str]]:
+    """Which snapshot, and which paths inside it: ``[SNAP] [PATH]...`` or ``SNAP:PATH``.
+
+    A path may also be the one that a source has on this computer.
+    """
+    if not what:
+        return "latest", []
+    with made.browse() as (snapshots, _):
+        first, colon, inside = what[0].partition(":")
+        if colon and names_snapshot(snapshots, first):
+            name, paths = first, [inside, *what[1:]]
+        elif names_snapshot(snapshots, what[0]):
+            name, paths = what[0], what[1:]
+        else:
+            name, paths = "latest", what
+        one = resolve(snapshots, name)
+    return name, [_inside(one, path) for path in paths]
+
+
+def _inside(one: NamedSnapshot, path: str) -> str:
+    """The path in the snapshot of a path on this computer; other paths as they are."""
+    for source in one.snapshot.sources:
+        if path == source.path or path.startswith(source.path.rstrip("/") + "/"):
+            return source.label + path[len(source.path.rstrip("/")) :]
+    return path
+
+
+def _show(out: Output, one: NamedSnapshot, report: RestoreReport, to: str, *, dry_run: bool) -> None:
+    out.message(
+        "summary",
+        {
+            "snapshot": one.id,
+            "dry_run": dry_run,
+            "files_restored": report.restored,
+            "files_kept": report.kept,
+            "bytes_restored": report.size,
+            "damaged": _rows(report.damaged),
+            "problems": _rows(report.problems),
+            "renamed": _rows(report.renamed),
+        },
+    )
+    verb = "would restore" if dry_run else "restored"
+    out.line(f"{verb} {count(report.restored, 'file')}, {amount(report.size)}, from snapshot {one.id[:8]} to {to}")
+    if report.kept:
+        out.line(f"  {count(report.kept, 'file')} there already and kept (see --overwrite)")
+    out.problems(report.renamed, "under another name")
+    out.problems(report.problems, f"{count(len(report.problems), 'problem')}")
+    out.problems(report.damaged, f"damaged: {count(len(report.damaged), 'file')} could not be restored")
+
+
+def _rows(problems: tuple[Problem, ...]) -> list[dict[str, str]]:
+    return [{"path": one.path, "what": one.what, "hint": one.hint} for one in problems]

@@ -1,0 +1,190 @@
+"""What this device remembers of one vault, beside the catalog.
+
+Who it is (a random id, a name), the newest snapshot of every device that it has seen (so that a storage that shows less
+is found out), and the device key, one way into the vault, so that routine runs ask nobody.  The key lies in the
+system's keyring; where there is none, in a file that only its owner can read.  A lock keeps two runs apart.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from photovault.errors import BusyError, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_SERVICE = "photovault"
+_KEY_SIZE = 32
+_ID_SIZE = 16
+_POLL_SECONDS = 0.2
+
+
+@dataclass(slots=True, kw_only=True)
+class Device:
+    """This device, as far as one vault is concerned.
+
+    Attributes:
+        folder: where it is kept.
+        device_id: 16 bytes.
+        heads: device id in hex to (number, snapshot name in hex) of the newest snapshot seen.
+        last_key_test: when a person last proved a password or words, ISO 8601, by slot id.
+    """
+
+    folder: Path
+    device_id: bytes
+    heads: dict[str, tuple[int, str]] = field(default_factory=dict)
+    last_key_test: dict[str, str] = field(default_factory=dict)
+
+    def saw(self, device_id: bytes, number: int, name: bytes) -> None:
+        """Remember a snapshot, if it is the newest of its device."""
+        known = self.heads.get(device_id.hex())
+        if known is None or number > known[0]:
+            self.heads[device_id.hex()] = (number, name.hex())
+
+    def save(self) -> None:
+        """Write it down, whole or not at all."""
+        value = {
+            "device": self.device_id.hex(),
+            "heads": {device: list(head) for device, head in self.heads.items()},
+            "key_tests": self.last_key_test,
+        }
+        write_private(self.folder / "device.json", json.dumps(value, indent=1).encode())
+
+
+def load_device(folder: Path, random: Callable[[int], bytes]) -> Device:
+    """The device of the vault whose state is in ``folder``; a new one when there is nothing, or nothing readable."""
+    try:
+        value = json.loads((folder / "device.json").read_bytes())
+        return Device(
+            folder=folder,
+            device_id=bytes.fromhex(value["device"]),
+            heads={str(device): (int(number), str(name)) for device, (number, name) in value["heads"].items()},
+            last_key_test=dict(value["key_tests"]),
+        )
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        with suppress(OSError):
+            os.replace(folder / "device.json", folder / "device.json.damaged")
+    device = Device(folder=folder, device_id=random(_ID_SIZE))
+    device.save()
+    return device
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Replace a file that only its owner can read, durably."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.new")
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(fd)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise RefusedError(f"cannot write {path}: {error.strerror}", "check free space and permissions there") from None
+
+
+class DeviceKey:
+    """Keeps the device key of one vault."""
+
+    def __init__(self, folder: Path, vault_id: bytes, *, keyring: bool) -> None:
+        """``keyring``: whether the system's keyring may be used."""
+        self._path = folder / "device.key"
+        self._user = vault_id.hex()
+        self._keyring = keyring
+
+    def load(self) -> bytes | None:
+        """The key, or None when this device has none."""
+        try:
+            data = self._path.read_bytes()
+        except OSError:
+            data = b""
+        if len(data) == _KEY_SIZE:
+            return data
+        text = self._ask() if self._keyring else None
+        with suppress(ValueError):
+            return bytes.fromhex(text) if text else None
+        return None
+
+    def save(self, key: bytes) -> str:
+        """Keep the key; returns where, for people."""
+        if self._keyring and self._tell(key.hex()):
+            return "the system's keyring"
+        write_private(self._path, key)
+        return str(self._path)
+
+    def forget(self) -> None:
+        """Remove the key from this device."""
+        self._path.unlink(missing_ok=True)
+        if self._keyring:
+            import keyring  # noqa: PLC0415 - slow to import, and seldom needed
+
+            with suppress(Exception):  # any backend, any failure: there is nothing left to remove then
+                keyring.delete_password(_SERVICE, self._user)
+
+    def _ask(self) -> str | None:
+        import keyring  # noqa: PLC0415 - slow to import, and seldom needed
+
+        try:
+            return keyring.get_password(_SERVICE, self._user)
+        except Exception:  # noqa: BLE001 - backends raise anything; without the key another way in is asked for
+            return None
+
+    def _tell(self, text: str) -> bool:
+        import keyring  # noqa: PLC0415 - slow to import, and seldom needed
+
+        try:
+            keyring.set_password(_SERVICE, self._user, text)
+            return keyring.get_password(_SERVICE, self._user) == text
+        except Exception:  # noqa: BLE001 - backends raise anything; the file is the other choice
+            return False
+
+
+@contextmanager
+def run_lock(folder: Path, *, wait: bool) -> Iterator[None]:
+    """Hold the lock of one vault on this device.  The system drops it when the process ends, however it ends.
+
+    Raises:
+        BusyError: another run holds it and ``wait`` is false.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not _try_lock(fd):
+            if not wait:
+                raise BusyError(
+                    "another photovault run is using this vault", "wait for it, or use --wait to start after it"
+                )
+            time.sleep(_POLL_SECONDS)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        if os.name == "nt":
+            import msvcrt  # noqa: PLC0415 - Windows only
+
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl  # noqa: PLC0415 - not on Windows
+
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in {errno.EACCES, errno.EAGAIN, errno.EDEADLK}:
+            return False
+        raise
+    return True

@@ -1,0 +1,1 @@
+"""The gate: the one door that everything passes on its way to a storage."""

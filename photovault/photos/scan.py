@@ -1,0 +1,180 @@
+"""What is in a folder right now: names, kinds and times, without opening a file.
+
+Links are seen, never followed.  Folders that must not be entered (the vault itself, the state and cache folders) are
+known by device and inode, so no other name or link leads into them.  An unreadable folder is a value in the answer,
+not an exception.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from photovault.model import EntryKind, Stamp
+from photovault.photos.rules import Rules, is_media, placeholder, stands_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Identity = tuple[int, int]
+
+
+class Found(NamedTuple):
+    """A file or symbolic link that belongs to the backup."""
+
+    stamp: Stamp
+    kind: EntryKind
+    mode: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFolder:
+    """A folder as it is now.
+
+    Attributes:
+        path: relative to the source, parts joined by ``/``; empty for the source itself.
+        files: files and links of the backup, in the order of their raw names.
+        folders: names of folders to enter, in order.
+        mount: another file system begins here.
+        others: how many things were left out.
+        cloud: (name of the real file, why) of files that are not on this disk.
+        unreadable: why the folder could not be read, or empty.
+    """
+
+    path: bytes
+    mode: int = 0
+    mtime_ns: int = 0
+    mount: bool = False
+    files: tuple[Found, ...] = ()
+    folders: tuple[bytes, ...] = ()
+    others: int = 0
+    cloud: tuple[tuple[bytes, str], ...] = ()
+    unreadable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanRules:
+    """What belongs to the backup of one source."""
+
+    all_files: bool = False
+    one_file_system: bool = False
+    exclude: Rules = field(default_factory=lambda: Rules(()))
+    avoid: frozenset[Identity] = frozenset()
+
+
+class Scanner:
+    """Reads the folders of one source."""
+
+    def __init__(self, root: bytes, rules: ScanRules) -> None:
+        """Scan below ``root``, an absolute path."""
+        self.root = root
+        self._rules = rules
+
+    def full(self, path: bytes) -> bytes:
+        """The absolute path of something in the source."""
+        return self.root + b"/" + path if path else self.root
+
+    def folder(self, path: bytes, parent_device: int | None = None) -> FoundFolder:
+        """What is in one folder of the source."""
+        full = self.full(path)
+        try:
+            own = os.stat(full, follow_symlinks=not path)
+            found = _Sorting(path, self._rules, own.st_dev)
+            with os.scandir(full) as entries:
+                for entry in entries:
+                    found.add(entry)
+        except OSError as error:
+            return FoundFolder(path=path, unreadable=error.strerror or type(error).__name__)
+        mount = parent_device is not None and own.st_dev != parent_device
+        return found.sorted(mode=stat.S_IMODE(own.st_mode), mtime_ns=own.st_mtime_ns, mount=mount)
+
+    def device(self, path: bytes) -> int | None:
+        """The device of a folder, None when it cannot be asked."""
+        try:
+            return os.stat(self.full(path)).st_dev
+        except OSError:
+            return None
+
+
+class _Sorting:
+    """Sorts what a folder holds."""
+
+    def __init__(self, path: bytes, rules: ScanRules, device: int) -> None:
+        self._path = path
+        self._rules = rules
+        self._device = device
+        self._files: list[Found] = []
+        self._folders: list[bytes] = []
+        self._cloud: list[tuple[bytes, str]] = []
+        self._others = 0
+
+    def add(self, entry: os.DirEntry[bytes]) -> None:
+        try:
+            st = entry.stat(follow_symlinks=False)
+        except OSError:  # went away while we looked
+            return
+        if stat.S_ISREG(st.st_mode):
+            self._add_file(entry.name, st)
+        elif stat.S_ISDIR(st.st_mode):
+            self._add_folder(entry.name, st)
+        elif stat.S_ISLNK(st.st_mode) and self._wanted(entry.name):
+            self._files.append(_found(entry.name, st, EntryKind.LINK))
+        else:
+            self._others += 1
+
+    def sorted(self, *, mode: int, mtime_ns: int, mount: bool) -> FoundFolder:
+        return FoundFolder(
+            path=self._path,
+            mode=mode,
+            mtime_ns=mtime_ns,
+            mount=mount,
+            files=tuple(sorted(self._files)),
+            folders=tuple(sorted(self._folders)),
+            others=self._others,
+            cloud=tuple(sorted(self._cloud)),
+        )
+
+    def _add_file(self, name: bytes, st: os.stat_result) -> None:
+        why = placeholder(name, st)
+        real = name if why is None else stands_for(name)
+        if not self._wanted(real):
+            self._others += 1
+        elif why is not None:
+            self._cloud.append((real, why))
+        else:
+            self._files.append(_found(name, st, EntryKind.FILE))
+
+    def _add_folder(self, name: bytes, st: os.stat_result) -> None:
+        inside = self._rules.exclude.excludes(self._join(name), is_folder=True)
+        elsewhere = self._rules.one_file_system and st.st_dev != self._device
+        if inside or elsewhere or (st.st_dev, st.st_ino) in self._rules.avoid:
+            self._others += 1
+        else:
+            self._folders.append(name)
+
+    def _wanted(self, name: bytes) -> bool:
+        if not (self._rules.all_files or is_media(name)):
+            return False
+        return not self._rules.exclude.excludes(self._join(name), is_folder=False)
+
+    def _join(self, name: bytes) -> bytes:
+        return self._path + b"/" + name if self._path else name
+
+
+def _found(name: bytes, st: os.stat_result, kind: EntryKind) -> Found:
+    stamp = Stamp(name, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+    return Found(stamp, kind, stat.S_IMODE(st.st_mode))
+
+
+def identities(paths: Iterable[str]) -> frozenset[Identity]:
+    """Device and inode of the folders that exist among ``paths``."""
+    found = set()
+    for path in paths:
+        try:
+            st = os.stat(path)
+        except OSError:
+            continue
+        found.add((st.st_dev, st.st_ino))
+    return frozenset(found)

@@ -1,0 +1,370 @@
+"""Restoring: decide for each file, then fetch, check, write.
+
+``select`` says which entries are wanted; ``decide`` says what happens to one that is already there; both are pure.
+``run_restore`` walks the snapshot, gives every entry a name that is safe in the target, lets workers fetch and open the
+parts, check the whole file's digest and write it under a temporary name, and gives files their names once their bytes
+are durable.
+
+Guarantee: a file that was restored has the digest that the snapshot promises; a damaged part costs only the files that
+need it, and they are named.  Nothing is written outside the target, no link is followed.  Not restored: owners, and
+attributes that would grant rights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from photovault.errors import DamageError, PhotovaultError, RefusedError, StorageError
+from photovault.model import Entry, EntryKind, Problem
+from photovault.photos.choose import Choice
+from photovault.vault.format import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from photovault.backup import Progress
+    from photovault.target import Pending, Target
+    from photovault.vault.places import Place
+    from photovault.vault.reader import Fetcher, Reader
+    from photovault.workers import Workers
+
+PathParts = tuple[bytes, ...]
+WINDOW = 8 * 1024 * 1024
+AHEAD = 6
+_BATCH_FILES = 64
+
+
+class Overwrite(StrEnum):
+    """What happens to a file that is already there."""
+
+    NEVER = "never"
+    IF_NEWER = "if-newer"
+    IF_CHANGED = "if-changed"
+    ALWAYS = "always"
+
+
+class Decision(StrEnum):
+    """What is done with one file."""
+
+    WRITE = "write"
+    KEEP = "keep"
+    COMPARE = "compare"
+
+
+def decide(entry: Entry, there: os.stat_result | None, rule: Overwrite) -> Decision:
+    """What to do with ``entry`` where ``there`` is now.
+
+    ``COMPARE``: read what is there, and write only if its digest differs.  A file of the same size and time counts as
+    the same one, except for ``always``, which compares.
+    """
+    if there is None:
+        return Decision.WRITE
+    if rule is Overwrite.NEVER:
+        return Decision.KEEP
+    regular = stat.S_ISREG(there.st_mode)
+    if entry.kind is EntryKind.LINK or not regular:
+        return Decision.WRITE
+    same = there.st_size == entry.size and there.st_mtime_ns == entry.mtime_ns
+    if rule is Overwrite.ALWAYS:
+        return Decision.COMPARE if there.st_size == entry.size else Decision.WRITE
+    if same or (rule is Overwrite.IF_NEWER and there.st_mtime_ns >= entry.mtime_ns):
+        return Decision.KEEP
+    return Decision.WRITE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreReport:
+    """What a restore did, in files, and what it could not do.
+
+    ``damaged``: files that cannot be restored because of missing or damaged objects.  ``renamed`` and ``lost``
+    (attributes that could not be set) are no failures.
+    """
+
+    restored: int = 0
+    kept: int = 0
+    size: int = 0
+    folders: int = 0
+    damaged: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    renamed: tuple[Problem, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """An entry on its way: where it is in the snapshot, and where it goes."""
+
+    path: str
+    entry: Entry
+    parts: PathParts
+
+
+@dataclass(slots=True, kw_only=True)
+class _Job:
+    """Files for one worker, with the places of their parts."""
+
+    files: list[tuple[_Found, tuple[Place, ...], Decision]] = field(default_factory=list)
+    size: int = 0
+
+
+_Written = "Pending | PhotovaultError | None"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tally:
+    """What has been done so far."""
+
+    restored: int = 0
+    kept: int = 0
+    size: int = 0
+    folders: list[tuple[PathParts, Entry]] = field(default_factory=list)
+    damaged: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    renamed: list[Problem] = field(default_factory=list)
+
+
+def run_restore(
+    reader: Reader,
+    root: Sequence[bytes],
+    target: Target,
+    workers: Workers,
+    progress: Progress,
+    *,
+    choice: Choice,
+    rule: Overwrite,
+    dry_run: bool = False,
+) -> RestoreReport:
+    """Restore what ``choice`` wants of the tree at ``root`` into ``target``.
+
+    Raises:
+        StorageError: the storage or the target failed as a whole; what was restored stays.
+    """
+    run = _Restore(reader, target, progress, choice, rule)
+    if dry_run:
+        for found, _, decision in run.wanted(root):
+            run.count(found, decision)
+        return run.report()
+    for job, written in workers.ordered(run.work, run.jobs(root), AHEAD):
+        run.done(job, written)
+    run.finish()
+    return run.report()
+
+
+class _Restore:
+    """One restore.  ``work`` runs in workers, everything else in the owner's thread."""
+
+    def __init__(self, reader: Reader, target: Target, progress: Progress, choice: Choice, rule: Overwrite) -> None:
+        self._reader = reader
+        self._fetcher = reader.fetcher
+        self._target = target
+        self._progress = progress
+        self._choice = choice
+        self._rule = rule
+        self._tally = _Tally()
+        self._pending: list[tuple[_Found, Pending]] = []
+
+    def wanted(self, root: Sequence[bytes]) -> Iterator[tuple[_Found, tuple[Place, ...], Decision]]:
+        """Every file and link that is wanted, with what is to be done about it."""
+        stack = [iter(self._folder((), "", root))]
+        while stack:
+            found = next(stack[-1], None)
+            if found is None:
+                stack.pop()
+            elif found.entry.kind is EntryKind.FOLDER:
+                self._enter(found)
+                stack.append(iter(self._folder(found.parts, found.path, found.entry.parts)))
+            elif self._choice.wants(found.path, found.entry):
+                yield from self._decided(found)
+
+    def _enter(self, found: _Found) -> None:
+        if self._choice.everything:
+            self._tally.folders.append((found.parts, found.entry))
+
+    def _folder(self, parts: PathParts, path: str, pages: Iterable[bytes]) -> Iterator[_Found]:
+        """The entries of one folder, under names that are safe in the target."""
+        entries: list[Entry] = []
+        for entry in self._reader.folder(pages):
+            if isinstance(entry, DamageError):
+                self._tally.damaged.append(Problem(path=path or "/", what=f"part of this folder is lost: {entry.what}"))
+            else:
+                entries.append(entry)
+        names = self._target.plan([entry.name for entry in entries])
+        for entry, name in zip(entries, names, strict=True):
+            inside = f"{path}/{shown(entry.name)}" if path else shown(entry.name)
+            if entry.kind is EntryKind.FOLDER and not self._choice.may_hold(inside):
+                continue
+            if name.renamed is not None and self._choice.wants(inside, entry):
+                new = shown(name.name)
+                self._tally.renamed.append(Problem(path=inside, what=f"restored as {new}: {name.renamed}"))
+            yield _Found(path=inside, entry=entry, parts=(*parts, name.name))
+
+    def _decided(self, found: _Found) -> Iterator[tuple[_Found, tuple[Place, ...], Decision]]:
+        try:
+            decision = decide(found.entry, self._target.lstat(found.parts), self._rule)
+            places = () if decision is Decision.KEEP else tuple(map(self._reader.place, found.entry.parts))
+        except DamageError as error:
+            self._damaged(found, error)
+        except RefusedError as error:
+            self._tally.problems.append(Problem(path=found.path, what=error.what, hint=error.hint))
+        else:
+            yield found, places, decision
+
+    def count(self, found: _Found, decision: Decision) -> None:
+        """Count what would be done."""
+        if decision is Decision.KEEP:
+            self._tally.kept += 1
+        else:
+            self._tally.restored += 1
+            self._tally.size += found.entry.size
+
+    def jobs(self, root: Sequence[bytes]) -> Iterator[_Job]:
+        """Work for the workers; what needs none is done at once."""
+        job = _Job()
+        for found, places, decision in self.wanted(root):
+            if decision is Decision.KEEP:
+                self._tally.kept += 1
+                self._progress.advance(1, found.entry.size, found.path)
+            elif found.entry.kind is EntryKind.LINK:
+                self._link(found)
+            else:
+                if job.files and (job.size + found.entry.size > WINDOW or len(job.files) == _BATCH_FILES):
+                    yield job
+                    job = _Job()
+                job.files.append((found, places, decision))
+                job.size += found.entry.size
+        if job.files:
+            yield job
+
+    def _link(self, found: _Found) -> None:
+        try:
+            self._target.link(found.parts, found.entry.target, found.entry.mtime_ns)
+            self._tally.restored += 1
+        except StorageError as error:
+            self._tally.problems.append(Problem(path=found.path, what=error.what, hint=error.hint))
+
+    # In workers.
+
+    def work(self, job: _Job) -> list[Pending | PhotovaultError | None]:
+        """Restore the files of a job up to their final names; None for one that was there already."""
+        return [self._write(found, places, decision) for found, places, decision in job.files]
+
+    def _write(self, found: _Found, places: tuple[Place, ...], decision: Decision) -> Pending | PhotovaultError | None:
+        entry = found.entry
+        try:
+            if decision is Decision.COMPARE and self._is_there(found):
+                return None
+            pending = self._target.begin(found.parts, entry.size)
+        except PhotovaultError as error:
+            return error
+        try:
+            digest = hashlib.sha256()
+            for data in _contents(self._fetcher, places):
+                digest.update(data)
+                pending.write(data)
+            if digest.digest() != entry.digest:
+                raise DamageError("its contents are not those that were backed up")
+            pending.finish(mtime_ns=entry.mtime_ns, mode=entry.mode, xattrs=entry.xattrs)
+            pending.flush()
+        except PhotovaultError as error:
+            pending.abandon()
+            return error
+        return pending
+
+    def _is_there(self, found: _Found) -> bool:
+        """Whether the file in the target has the wanted contents."""
+        path = self._target.path(*found.parts)
+        try:
+            fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+            with open(fd, "rb") as file:
+                return hashlib.file_digest(file, "sha256").digest() == found.entry.digest
+        except OSError:
+            return False
+
+    # Back in the owner's thread.
+
+    def done(self, job: _Job, written: list[Pending | PhotovaultError | None]) -> None:
+        """Take the answers of a worker."""
+        for (found, _, _), one in zip(job.files, written, strict=True):
+            if one is None:
+                self._tally.kept += 1
+            elif isinstance(one, PhotovaultError):
+                self._failed(found, one)
+            else:
+                self._pending.append((found, one))
+            self._progress.advance(1, found.entry.size, found.path)
+        if len(self._pending) >= _BATCH_FILES:
+            self._commit()
+
+    def _failed(self, found: _Found, error: PhotovaultError) -> None:
+        if isinstance(error, RefusedError):
+            raise error  # no space, or no right to write: the next file will not fare better
+        if isinstance(error, StorageError) and error.exit_code != DamageError.exit_code:
+            raise error
+        self._damaged(found, error)
+
+    def _damaged(self, found: _Found, error: PhotovaultError) -> None:
+        hint = "try another snapshot or another copy of the vault"
+        self._tally.damaged.append(Problem(path=found.path, what=error.what, hint=hint))
+
+    def _commit(self) -> None:
+        pending, self._pending = self._pending, []
+        failed = dict((id(one), error) for one, error in self._target.commit_all([one for _, one in pending]))
+        for found, one in pending:
+            error = failed.get(id(one))
+            if error is None:
+                self._tally.restored += 1
+                self._tally.size += found.entry.size
+            else:
+                self._tally.problems.append(Problem(path=found.path, what=error.what, hint=error.hint))
+
+    def finish(self) -> None:
+        """Name the last files, then give folders their times, the deepest first."""
+        self._commit()
+        for parts, entry in reversed(self._tally.folders):
+            try:
+                self._target.folder(parts)
+                self._target.finish_folder(parts, mtime_ns=entry.mtime_ns, mode=entry.mode)
+            except StorageError as error:
+                self._tally.problems.append(Problem(path=shown(b"/".join(parts)), what=error.what, hint=error.hint))
+
+    def report(self) -> RestoreReport:
+        """What was done."""
+        tally = self._tally
+        return RestoreReport(
+            restored=tally.restored,
+            kept=tally.kept,
+            size=tally.size,
+            folders=len(tally.folders),
+            damaged=tuple(tally.damaged),
+            problems=tuple(tally.problems),
+            renamed=tuple(tally.renamed),
+        )
+
+
+def _contents(fetcher: Fetcher, places: tuple[Place, ...]) -> Iterator[bytes]:
+    """The plaintext of a file, a window at a time."""
+    for window in _windows(places):
+        found = fetcher.fetch(window)
+        for place in window:
+            data = found[place.region.record.part_id]
+            if isinstance(data, PhotovaultError):
+                raise data
+            yield data
+
+
+def _windows(places: tuple[Place, ...]) -> Iterator[list[Place]]:
+    window: list[Place] = []
+    size = 0
+    for place in places:
+        if window and size + place.region.record.length > WINDOW:
+            yield window
+            window, size = [], 0
+        window.append(place)
+        size += place.region.record.length
+    if window:
+        yield window

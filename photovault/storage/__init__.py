@@ -1,0 +1,1 @@
+"""Storages: places that keep named bytes and need not be trusted."""

@@ -1,0 +1,269 @@
+"""A storage in a local folder: a disk, a mounted share, a stick.
+
+``put`` writes a temporary file under ``tmp/``, makes it durable (fsync), links it to its name, which fails if the name
+is taken, and makes the folder durable.  File systems without hard links (exFAT, some shares) get a rename instead.
+Packs are written and read past the page cache where the
+system can (O_DIRECT): they are used once, the cache is the user's, and a check must see the disk.
+Guarantee: an object is there whole or not at all.  A crash can leave a temporary file behind; ``listing`` never shows
+it, and ``sweep`` removes it.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from photovault.errors import MissingError, PhotovaultError, RefusedError, UnavailableError
+from photovault.storage.base import Buffer, Stored, check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TMP = "tmp"
+_DIRECT_MIN = 1024 * 1024
+_BLOCK = 4096
+_NO_DIRECT = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
+
+
+class FolderStorage:
+    """Objects as files below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        """Use ``root``, which is made on the first ``put``."""
+        self._root = root
+        self._folders: set[str] = set()
+
+    @property
+    def address(self) -> str:
+        """For messages."""
+        return str(self._root)
+
+    def put(self, name: str, data: Buffer) -> None:
+        """Store an object."""
+        check_name(name)
+        with _translated(name, self._root, len(data)):
+            self._make_folder(name.rpartition("/")[0])
+            temporary = self._write_temporary(data)
+            try:
+                self._publish(temporary, name, data)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary)
+
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Read a range."""
+        check_name(name)
+        with _translated(name, self._root, 0), open(self._root / name, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            end = size if length is None else offset + length
+            if end > size or offset > size:
+                raise MissingError(f"{name} ends at byte {size}, byte {end} was asked for")
+            if end - offset >= _DIRECT_MIN:
+                data = _read_direct(self._root / name, offset, end - offset, name)
+                if data is not None:
+                    return data
+            return _read_exactly(file.fileno(), offset, end - offset, name)
+
+    def listing(self, prefix: str) -> Iterator[Stored]:
+        """List objects."""
+        with _translated(prefix or "the vault", self._root, 0):
+            if not self._root.is_dir():
+                raise UnavailableError(
+                    f"{self._root} is not there", "connect the disk or mount the share, then try again"
+                )
+            yield from self._walk(prefix.rstrip("/"))
+
+    def delete(self, name: str) -> None:
+        """Remove an object."""
+        check_name(name)
+        with _translated(name, self._root, 0), suppress(FileNotFoundError):
+            os.unlink(self._root / name)
+
+    def sweep(self) -> int:
+        """Remove what crashed runs left under ``tmp/``; returns how many files.  Only while no other run writes."""
+        count = 0
+        with suppress(FileNotFoundError), _translated(_TMP, self._root, 0):
+            for entry in list(os.scandir(self._root / _TMP)):
+                os.unlink(entry.path)
+                count += 1
+        return count
+
+    def _walk(self, below: str) -> Iterator[Stored]:
+        try:
+            entries = list(os.scandir(self._root / below))
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            name = f"{below}/{entry.name}" if below else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if name != _TMP:
+                    yield from self._walk(name)
+            else:
+                yield Stored(name=name, size=entry.stat().st_size)
+
+    def _make_folder(self, name: str) -> None:
+        for folder in (_TMP, name):
+            if folder in self._folders:
+                continue
+            missing = [p for p in (self._root / folder, *(self._root / folder).parents) if not p.exists()]
+            for path in reversed(missing):
+                path.mkdir(mode=0o700, exist_ok=True)
+                _sync_folder(path.parent)
+            self._folders.add(folder)
+
+    def _write_temporary(self, data: Buffer) -> str:
+        path = os.fspath(self._root / _TMP / uuid4().hex)
+        try:
+            if not (len(data) >= _DIRECT_MIN and _write_direct(path, data)):
+                _write(path, data, 0)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+            raise
+        return path
+
+    def _publish(self, temporary: str, name: str, data: Buffer) -> None:
+        final = self._root / name
+        try:
+            os.link(temporary, final)
+        except FileExistsError:
+            if final.read_bytes() != data:
+                raise RefusedError(f"{name} is there already, with other contents") from None
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if final.exists():
+                raise RefusedError(f"{name} is there already") from None
+            os.rename(temporary, final)
+        _sync_folder(final.parent)
+
+
+def _write(path: str, data: Buffer, flags: int) -> None:
+    """A new durable file."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | flags, 0o600)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write_direct(path: str, data: Buffer) -> bool:
+    """As ``_write``, past the page cache; False where the file system or the buffer's alignment does not allow it."""
+    if not hasattr(os, "O_DIRECT"):
+        return False
+    try:
+        _write(path, data, os.O_DIRECT)
+    except OSError as error:
+        if error.errno not in _NO_DIRECT:
+            raise
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        return False
+    return True
+
+
+def _read_direct(path: Path, offset: int, length: int, name: str) -> bytes | None:
+    """A range read past the page cache, which is what a check of the disk must do; None where that is not possible."""
+    if not hasattr(os, "O_DIRECT"):
+        return None
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    except OSError as error:
+        if error.errno in _NO_DIRECT:
+            return None
+        raise
+    try:
+        return _read_aligned(fd, offset, length, name)
+    except OSError as error:
+        if error.errno in _NO_DIRECT:
+            return None
+        raise
+    finally:
+        os.close(fd)
+
+
+class _Aligned(threading.local):
+    """A page-aligned buffer per thread, as O_DIRECT wants it; kept, because fresh pages cost more than the reading."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _BLOCK)
+
+    def of(self, size: int) -> memoryview:
+        if len(self._memory) < size:
+            self._memory = mmap.mmap(-1, size)
+        return memoryview(self._memory)[:size]
+
+
+_aligned = _Aligned()
+
+
+def _read_aligned(fd: int, offset: int, length: int, name: str) -> bytes:
+    start = offset // _BLOCK * _BLOCK
+    wanted = offset + length - start
+    data = _aligned.of(-(-wanted // _BLOCK) * _BLOCK)
+    done = 0
+    while done < wanted:
+        count = os.preadv(fd, [data[done:]], start + done)
+        if not count or (count % _BLOCK and done + count < wanted):
+            raise MissingError(f"{name} ends before byte {offset + length}")
+        done += count
+    return bytes(data[offset - start : wanted])
+
+
+def _read_exactly(fd: int, offset: int, length: int, name: str) -> bytes:
+    data = os.pread(fd, length, offset)
+    while len(data) < length:  # a read may be short without being at the end
+        more = os.pread(fd, length - len(data), offset + len(data))
+        if not more:
+            raise MissingError(f"{name} became shorter while it was read")
+        data += more
+    return data
+
+
+def _sync_folder(path: Path) -> None:
+    if os.name == "nt":  # folders cannot be opened there; NTFS journals names by itself
+        return
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some shares cannot sync a folder
+            raise
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _translated(name: str, root: Path, size: int) -> Iterator[None]:
+    try:
+        yield
+    except PhotovaultError:
+        raise
+    except FileNotFoundError:
+        raise MissingError(f"{name} is not in {root}") from None
+    except OSError as error:
+        raise _translate(error, name, root, size) from None
+
+
+def _translate(error: OSError, name: str, root: Path, size: int) -> PhotovaultError:
+    why = error.strerror or type(error).__name__
+    if error.errno in _NO_SPACE:
+        return RefusedError(
+            f"no space left in {root}: {size:,} bytes were needed for {name}",
+            "free space there or choose another place; what was there before is untouched",
+        )
+    if error.errno in _NO_RIGHTS:
+        return RefusedError(f"{root} refused {name}: {why}", "check the permissions of that folder")
+    return UnavailableError(f"{root} failed at {name}: {why}", "check that the disk or share is connected and healthy")

@@ -1,0 +1,1 @@
+"""The vault: its format, and reading and writing it through the gate."""

@@ -1,0 +1,322 @@
+"""A vault: opened by a secret, read and written through the gate.
+
+Write order is packs, then index, then snapshot, so whatever an interrupted run leaves is either unreferenced or whole.
+``refresh`` compares what the storage lists with what is remembered: new index objects are read, packs that no index
+lists are adopted by their own trailers (that is how an interrupted run's uploads are found again), packs that went or
+changed size are forgotten with all their parts.  Guarantee: what is read is what was sealed under this vault's keys.
+Not guaranteed: that the storage shows everything it was given; snapshots chain by device, which ``check`` follows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from photovault.crypto import keys as key_tree
+from photovault.crypto.keys import FIRST_EPOCH, Keyring
+from photovault.errors import DamageError, MissingError, NoVaultError, UnavailableError, UnknownVersionError, UsageError
+from photovault.gate.door import Door, Outbound, SealedObject
+from photovault.model import Finding, Snapshot
+from photovault.vault import format as fmt
+from photovault.vault import slots as key_slots
+from photovault.vault.format import Header, ObjectKind, PackEntry, Slot
+from photovault.vault.pack import ObjectReader, make_part, open_object, open_single, seal_single
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from photovault.crypto.seal import Buffer
+    from photovault.storage.base import Storage
+    from photovault.vault.places import Places
+    from photovault.vault.slots import NewSlot, Secrets
+
+_OUTBOUND = {
+    ObjectKind.PACK: Outbound.PACK,
+    ObjectKind.INDEX: Outbound.INDEX,
+    ObjectKind.SNAPSHOT: Outbound.SNAPSHOT,
+}
+_KINDS = {outbound: kind for kind, outbound in _OUTBOUND.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedSnapshot:
+    """A snapshot and the SHA-256 it is stored under."""
+
+    name: bytes
+    snapshot: Snapshot
+
+    @property
+    def id(self) -> str:
+        """The name as hexadecimal; any unique prefix of it names the snapshot."""
+        return self.name.hex()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshots:
+    """All snapshots, oldest first, and what was wrong with those that could not be read."""
+
+    found: tuple[NamedSnapshot, ...]
+    damaged: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refreshed:
+    """What ``refresh`` saw: packs that went since last time, packs and index objects that cannot be read."""
+
+    vanished: int
+    findings: tuple[Finding, ...]
+
+
+class Vault:
+    """An opened vault."""
+
+    def __init__(self, storage: Storage, keyring: Keyring, places: Places) -> None:
+        """Wire an opened keyring to its storage; use ``create`` or ``open_vault``."""
+        self.keyring = keyring
+        self.door = Door(storage, self._reopen)
+        self.places = places
+
+    def refresh(self) -> Refreshed:
+        """Bring the memory of the index up to date with the storage."""
+        present = {fmt.digest_of(s.name): s.size for s in self.door.listing("packs/") if fmt.is_name(s.name)}
+        vanished = sum(present.get(name) != size for name, size in self.places.packs().items())
+        if vanished:
+            self.places.clear()
+        findings = self._read_indexes(present)
+        findings += self._adopt(present)
+        self.places.commit()
+        return Refreshed(vanished=vanished, findings=tuple(findings))
+
+    def _read_indexes(self, present: Mapping[bytes, int]) -> list[Finding]:
+        known, findings = self.places.indexes(), []
+        for stored in sorted(self.door.listing("index/"), key=lambda stored: stored.name):
+            if not fmt.is_name(stored.name) or fmt.digest_of(stored.name) in known:
+                continue
+            try:
+                packs = fmt.read_index(self.read_single(ObjectKind.INDEX, fmt.digest_of(stored.name)))
+            except (DamageError, MissingError) as error:
+                findings.append(
+                    _unreadable(stored.name, error, "nothing is lost: the packs say themselves what they hold")
+                )
+                continue
+            for pack in packs:
+                if present.get(pack.name) == pack.size:
+                    self.places.add_pack(pack, indexed=True)
+            self.places.add_index(fmt.digest_of(stored.name))
+        return findings
+
+    def _adopt(self, present: Mapping[bytes, int]) -> list[Finding]:
+        findings = []
+        for name in sorted(present.keys() - self.places.packs().keys()):
+            try:
+                self.places.add_pack(self.read_trailer(name, present[name]), indexed=False)
+            except (DamageError, MissingError) as error:
+                findings.append(_unreadable(fmt.object_name(ObjectKind.PACK, name), error, ""))
+        return findings
+
+    def read_trailer(self, pack: bytes, size: int) -> PackEntry:
+        """What a pack says itself that it holds."""
+        name = fmt.object_name(ObjectKind.PACK, pack)
+        if not fmt.is_size(size):
+            raise DamageError(f"{name} has a size that no object has")
+        start = self.door.get(name, 0, fmt.HEAD_END)
+        reader = ObjectReader(self.keyring, ObjectKind.PACK, start)
+        length, _, _ = reader.head(start, size)
+        sealed = self.door.get(name, size - length - fmt.TAG, length + fmt.TAG)
+        return PackEntry(name=pack, size=size, records=tuple(reader.records(sealed, size)))
+
+    def read_single(self, kind: ObjectKind, digest: bytes) -> bytes:
+        """The plaintext of an index or snapshot object."""
+        data = self.door.get(fmt.object_name(kind, digest))
+        if hashlib.sha256(data).digest() != digest:
+            raise DamageError(f"{fmt.object_name(kind, digest)} is not what its name says")
+        return open_single(self.keyring, kind, data)
+
+    def send(self, kind: ObjectKind, sealed: Buffer) -> bytes:
+        """Store a sealed object; returns its SHA-256.  May be called by workers."""
+        return self.door.send(SealedObject(kind=_OUTBOUND[kind], data=sealed))
+
+    def send_single(self, kind: ObjectKind, plain: bytes) -> bytes:
+        """Seal and store an index or snapshot; returns its SHA-256."""
+        part_kind = next(iter(fmt.PARTS_OF[kind]))
+        record, data = make_part(self.keyring, part_kind, plain)
+        return self.send(kind, seal_single(self.keyring, kind, record, data))
+
+    def snapshots(self) -> Snapshots:
+        """Every snapshot, oldest first."""
+        found, damaged = [], []
+        for stored in self.door.listing("snapshots/"):
+            if not fmt.is_name(stored.name):
+                continue
+            try:
+                found.append(self._snapshot(fmt.digest_of(stored.name)))
+            except (DamageError, MissingError) as error:
+                damaged.append(_unreadable(stored.name, error, "restore from another snapshot; this one is lost"))
+        found.sort(key=lambda one: (one.snapshot.time, one.snapshot.number, one.name))
+        self.places.commit()
+        return Snapshots(found=tuple(found), damaged=tuple(damaged))
+
+    def _snapshot(self, name: bytes) -> NamedSnapshot:
+        plain = self.places.snapshot(name)
+        if plain is None:
+            plain = self.read_single(ObjectKind.SNAPSHOT, name)
+            self.places.add_snapshot(name, plain)
+        return NamedSnapshot(name=name, snapshot=fmt.read_snapshot(plain))
+
+    def commit(self, snapshot: Snapshot) -> NamedSnapshot:
+        """Store a snapshot: from now on it counts."""
+        plain = fmt.encode_snapshot(snapshot)
+        name = self.send_single(ObjectKind.SNAPSHOT, plain)
+        self.places.add_snapshot(name, plain)
+        self.places.commit()
+        return NamedSnapshot(name=name, snapshot=snapshot)
+
+    def slots(self) -> tuple[list[Slot], list[Finding]]:
+        """The key slots, and what is wrong with those that cannot be read or were not made by this vault."""
+        good, findings = [], []
+        for name in sorted(stored.name for stored in self.door.listing("keys/")):
+            try:
+                slot = fmt.read_slot(self.door.get(name), name)
+                key_slots.check_slot(slot, self.keyring)
+                good.append(slot)
+            except (DamageError, MissingError, UnknownVersionError) as error:
+                findings.append(
+                    _unreadable(name, error, "make a new one with `photovault key add`, then remove this one")
+                )
+        return good, findings
+
+    def add_slot(self, new: NewSlot) -> Slot:
+        """Make a slot, store it, read it back and open it: only then does it count."""
+        slot = key_slots.make_slot(new, keyring=self.keyring)
+        self.door.publish(Outbound.SLOT, slot.name, slot.encode())
+        again = fmt.read_slot(self.door.get(slot.name), slot.name)
+        if key_slots.open_slot(again, new.secret) != self.keyring.roots[slot.epoch]:
+            raise DamageError(f"the storage did not keep {slot.name}")
+        return slot
+
+    def clear_objects(self) -> tuple[tuple[str, bytes], ...]:
+        """Name and SHA-256 of header, key slots and recovery documents, as they are now."""
+        names = [fmt.HEADER_NAME, *fmt.RECOVERY_NAMES, *(stored.name for stored in self.door.listing("keys/"))]
+        found = []
+        for name in sorted(names):
+            try:
+                found.append((name, hashlib.sha256(self.door.get(name)).digest()))
+            except MissingError:
+                continue
+        return tuple(found)
+
+    def _reopen(self, kind: Outbound, data: Buffer) -> None:
+        if kind in _KINDS:
+            open_object(self.keyring, _KINDS[kind], data).verify()
+        elif kind is Outbound.SLOT:
+            value = fmt.read_canonical(bytes(data[:-1]), "a key slot")
+            key_slots.check_slot(fmt.read_slot(bytes(data), f"keys/{value.get('id')}"), self.keyring)
+        elif kind is Outbound.HEADER:
+            check_header(fmt.read_header(bytes(data)), self.keyring)
+
+
+def create(
+    storage: Storage,
+    *,
+    vault_id: bytes,
+    root: bytes,
+    documents: Mapping[str, bytes],
+    slots: Iterable[NewSlot],
+    places: Places,
+) -> Vault:
+    """Make a vault where there is none: documents, key slots, and last the header, so that a header means a vault.
+
+    Args:
+        storage: where; must hold no vault.
+        vault_id: 16 random bytes.
+        root: 32 random bytes.
+        documents: the recovery documents by name.
+        slots: at least one way in.
+        places: the memory of the index.
+
+    Raises:
+        UsageError: there is a vault, or parts of one.
+    """
+    check_vacant(storage)
+    keyring = Keyring.of(vault_id, {FIRST_EPOCH: root})
+    vault = Vault(storage, keyring, places)
+    for name, data in documents.items():
+        vault.door.publish(Outbound.RECOVERY, name, data)
+    for slot in slots:
+        vault.add_slot(slot)
+    header = Header(vault_id=vault_id)
+    header = Header(vault_id=vault_id, mac=key_tree.mac(keyring.header_key, header.signed()))
+    vault.door.publish(Outbound.HEADER, fmt.HEADER_NAME, header.encode())
+    return vault
+
+
+def check_vacant(storage: Storage) -> None:
+    """UsageError when there is a vault; leftovers of an init that was interrupted are removed."""
+    try:
+        names = {stored.name for stored in storage.listing("") if fmt.is_name(stored.name)}
+    except UnavailableError:
+        return  # not there yet: the first put makes it
+    if fmt.HEADER_NAME in names:
+        raise UsageError(f"there is a vault in {storage.address} already", "use it, or choose another place")
+    if any(name.startswith(("packs/", "index/", "snapshots/")) for name in names):
+        raise DamageError(f"there is a vault without {fmt.HEADER_NAME} in {storage.address}", "choose another place")
+    for name in names:  # an init that was interrupted before it made a vault
+        storage.delete(name)
+
+
+def read_header(storage: Storage) -> Header:
+    """The header of the vault in ``storage``.
+
+    Raises:
+        NoVaultError: there is none.
+        DamageError: there is one without its header, or the header is damaged.
+    """
+    try:
+        return fmt.read_header(storage.get(fmt.HEADER_NAME))
+    except MissingError:
+        pass
+    if _has_slots(storage):
+        raise DamageError(
+            f"{fmt.HEADER_NAME} is missing from the vault in {storage.address}",
+            "copy it back from another copy of this vault; recover.py restores without it",
+        )
+    raise NoVaultError(
+        f"there is no vault in {storage.address}",
+        "make one with `photovault init`, check the address, or connect the disk",
+    )
+
+
+def _has_slots(storage: Storage) -> bool:
+    try:
+        return any(fmt.is_name(stored.name) for stored in storage.listing("keys/"))
+    except UnavailableError:
+        return False
+
+
+def read_slots(storage: Storage) -> list[Slot]:
+    """The key slots that can be parsed, not yet checked against the root."""
+    slots = []
+    for name in sorted(stored.name for stored in storage.listing("keys/") if fmt.is_name(stored.name)):
+        try:
+            slots.append(fmt.read_slot(storage.get(name), name))
+        except (DamageError, MissingError):
+            continue  # another slot may open the vault; check names this one
+    return slots
+
+
+def unlock(storage: Storage, secrets: Secrets) -> tuple[Keyring, Slot]:
+    """Open the keyring of the vault in ``storage``."""
+    return key_slots.open_keyring(read_header(storage), read_slots(storage), secrets)
+
+
+def check_header(header: Header, keyring: Keyring) -> None:
+    """DamageError unless somebody with the root wrote this header."""
+    expected = key_tree.mac(keyring.header_key, header.signed())
+    if header.vault_id != keyring.vault_id or not hmac.compare_digest(expected, header.mac):
+        raise DamageError(f"{fmt.HEADER_NAME} was changed")
+
+
+def _unreadable(name: str, error: Exception, hint: str) -> Finding:
+    return Finding(what=str(error), where=name, hint=hint)

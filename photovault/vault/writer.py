@@ -1,0 +1,169 @@
+"""Writing parts: deduplicated, packed, sealed and stored by workers, in an order that depends on the input alone.
+
+The owner's thread decides what is new and which pack it goes into; a worker seals a full pack, sends it through the
+gate and waits until the storage has it.  A part counts as stored only then.  ``finish`` closes the open packs, waits,
+and writes the index of every pack that no index lists, adopted ones too.  Until a snapshot refers to them, parts are
+nobody's: an interrupted run leaves nothing that could be mistaken for a backup.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections import deque
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from photovault.vault import format as fmt
+from photovault.vault.format import ObjectKind, PackEntry, PartKind, Record
+from photovault.vault.pack import Draft, Packer, make_part, seal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from photovault.crypto.seal import Buffer
+    from photovault.vault.vault import Vault
+    from photovault.workers import Workers
+
+SEALING_MAX = 2  # packs being sealed and stored at a time: bounds memory
+
+
+@dataclass(slots=True, kw_only=True)
+class Written:
+    """What a writer has done so far, in parts, plaintext bytes and stored bytes."""
+
+    new_parts: int = 0
+    known_parts: int = 0
+    new_bytes: int = 0
+    known_bytes: int = 0
+    objects: int = 0
+    stored_bytes: int = 0
+
+
+class Writer:
+    """Adds parts to a vault."""
+
+    def __init__(self, vault: Vault, workers: Workers, *, uniform: bool = False) -> None:
+        """Write to ``vault``; ``uniform`` pads every pack to 16 MiB."""
+        self.written = Written()
+        self._vault = vault
+        self._workers = workers
+        self._uniform = uniform
+        self._packer = Packer()
+        self._pending: set[bytes] = set()
+        self._sealing: deque[tuple[Draft, int, Future[bytes]]] = deque()
+        self._buffers: list[bytearray] = []
+        self._outs: SimpleQueue[memoryview] = SimpleQueue()
+        for _ in range(SEALING_MAX):
+            self._outs.put(memoryview(mmap.mmap(-1, fmt.SIZE_MAX)))  # page-aligned, for direct writes
+
+    def add(self, record: Record, data: Buffer) -> bool:
+        """Add a part unless the vault has it; returns whether it was new.  ``data`` is copied."""
+        if record.part_id in self._pending or self._vault.places.has(record.part_id):
+            self.written.known_parts += 1
+            self.written.known_bytes += record.length
+            return False
+        draft = self._packer.place(record)
+        if draft is None:
+            draft, closed = self._packer.start(self._buffer())
+            if closed is not None:
+                self._seal(closed, fmt.SIZE_MAX)
+        draft.add(record, data)
+        self._pending.add(record.part_id)
+        self.written.new_parts += 1
+        self.written.new_bytes += record.length
+        if self._packer.close_if_full(draft):
+            self._seal(draft, fmt.SIZE_MAX)
+        return True
+
+    def add_listing(self, page: bytes) -> bytes:
+        """Add a page of a listing; returns its part id."""
+        record, data = make_part(self._vault.keyring, PartKind.LISTING, page, compress=True)
+        self.add(record, data)
+        return record.part_id
+
+    def finish(self) -> None:
+        """Store everything that was added, and an index of it."""
+        for draft in merged(self._packer.rest()):
+            self._seal(draft, fmt.SIZE_MAX if self._uniform else fmt.size_class(draft.needed))
+        while self._sealing:
+            self._collect()
+        for packs in _index_loads(self._vault.places.not_indexed()):
+            plain = fmt.encode_index(packs)
+            self._count(fmt.size_class(len(plain) + fmt.OVERHEAD + fmt.PER_PART))
+            self._vault.places.add_index(self._vault.send_single(ObjectKind.INDEX, plain))
+            self._vault.places.mark_indexed(packs)
+        self._vault.places.commit()
+
+    def _buffer(self) -> bytearray:
+        return self._buffers.pop() if self._buffers else bytearray(fmt.SIZE_MAX)
+
+    def _seal(self, draft: Draft, size: int) -> None:
+        if len(self._sealing) >= SEALING_MAX:
+            self._collect()
+        future = self._workers.start(lambda: self._seal_and_send(draft, size))
+        self._sealing.append((draft, size, future))
+
+    def _seal_and_send(self, draft: Draft, size: int) -> bytes:
+        out = self._outs.get()
+        try:
+            return self._vault.send(ObjectKind.PACK, seal(draft, self._vault.keyring, size, out))
+        finally:
+            self._outs.put(out)
+
+    def _collect(self) -> None:
+        draft, size, future = self._sealing.popleft()
+        name = future.result()
+        self._vault.places.add_pack(PackEntry(name=name, size=size, records=tuple(draft.records)), indexed=False)
+        self._pending.difference_update(record.part_id for record in draft.records)
+        self._buffers.append(draft.buffer)
+        self._count(size)
+
+    def _count(self, size: int) -> None:
+        self.written.objects += 1
+        self.written.stored_bytes += size
+
+
+def merged(drafts: list[Draft]) -> list[Draft]:
+    """Pour tail packs together where that makes fewer of them or smaller ones in all."""
+    drafts = sorted(drafts, key=lambda draft: -draft.needed)
+    for small in drafts[:0:-1]:
+        for large in drafts:
+            if large is small or not all_fit(large, small):
+                continue
+            alone = fmt.size_class(large.needed) + fmt.size_class(small.needed)
+            if fmt.size_class(large.needed + small.needed - fmt.OVERHEAD) <= alone:
+                pour(small, large)
+                drafts.remove(small)
+                break
+    return drafts
+
+
+def all_fit(large: Draft, small: Draft) -> bool:
+    """Whether one object can hold both."""
+    return large.needed + small.needed - fmt.OVERHEAD <= fmt.SIZE_MAX
+
+
+def pour(small: Draft, large: Draft) -> None:
+    """Move every part of one draft to the end of another."""
+    at = 0
+    for record in small.records:
+        large.add(record, small.plain[at : at + record.stored])
+        at += record.stored
+
+
+def _index_loads(packs: list[PackEntry]) -> Iterator[list[PackEntry]]:
+    """Cut packs into loads that one index object can hold."""
+    limit = fmt.SIZE_MAX - fmt.OVERHEAD - fmt.PER_PART
+    load: list[PackEntry] = []
+    size = 0
+    for pack in packs:
+        more = fmt.index_size(len(pack.records))
+        if load and size + more > limit:
+            yield load
+            load, size = [], 0
+        load.append(pack)
+        size += more
+    if load:
+        yield load

@@ -1,0 +1,66 @@
+"""The only thread pool: ordered, bounded, the first error cancels the rest.
+
+One owner, many workers.  Workers get values and return values; only the owner's thread touches index, packs and
+databases.  Results come back in the order of the jobs, whatever finished first, so the same input gives the same
+bytes.  At most ``ahead`` jobs are under way, which bounds the memory they hold.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+EXTRA_THREADS = 1  # keeps the cores busy while one thread waits for the disk
+
+
+def default_threads() -> int:
+    """Threads when nobody says otherwise: one per usable core, and one more."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return (cores or 1) + EXTRA_THREADS
+
+
+class Workers:
+    """A pool of threads, used as a context manager."""
+
+    def __init__(self, threads: int = 0) -> None:
+        """Start with ``threads`` threads, 0 for the default."""
+        self.threads = threads or default_threads()
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="worker")
+
+    def __enter__(self) -> Self:
+        """Use the pool."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for what runs; after an error, drop what has not begun."""
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+
+    def ordered(self, run: Callable[[Job], Result], jobs: Iterable[Job], ahead: int) -> Iterator[tuple[Job, Result]]:
+        """Each job with its result, in the order of the jobs; raises the first error met in that order."""
+        waiting: deque[tuple[Job, Future[Result]]] = deque()
+        try:
+            for job in jobs:
+                waiting.append((job, self._pool.submit(run, job)))
+                if len(waiting) >= ahead:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def start(self, run: Callable[[], Result]) -> Future[Result]:
+        """Run something beside the ordered jobs; the caller keeps the future and asks it for its result."""
+        return self._pool.submit(run)
