@@ -55,7 +55,7 @@ def timed(command: Command, env: Mapping[str, str], log: Path) -> Cost:
     os.sync()
     with log.open("wb") as output:
         began = time.perf_counter()
-        child = subprocess.Popen(  # noqa: S603 -- the commands are those of bench/tools.py
+        child = subprocess.Popen(
             command.argv, cwd=command.cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
         with _TreeWatch(child.pid) as watch:

@@ -220,7 +220,7 @@ def _apart(work: Callable[..., _Result], *arguments: object) -> _Result:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 -- progress, apart from the report
+    print(text, file=sys.stderr, flush=True)
 
 
 def _present(names: Sequence[str], scratch: Path, ours: Sequence[str]) -> tuple[list[Tool], dict[str, str]]:
@@ -234,7 +234,7 @@ def _present(names: Sequence[str], scratch: Path, ours: Sequence[str]) -> tuple[
             said[tool.name] = tool.version()
             tools.append(tool)
         except subprocess.CalledProcessError as error:
-            said[tool.name] = f"left out, it does not start: {(error.stderr.strip() or '?').splitlines()[-1]}"
+            said[tool.name] = f"left out, it does not start: {' '.join(error.stderr.split())[-300:]}"
         except (OSError, subprocess.SubprocessError) as error:
             said[tool.name] = f"left out, it does not start: {error}"
     return tools, said
@@ -348,9 +348,9 @@ def _run(given: argparse.Namespace, scratch: Path) -> None:
         raise BenchError(message)
     about = _machine(scratch, min(given.size or _PROBE_MOST, _PROBE_MOST)) | versions
     figures = list(_measure(given, tools, scratch))
-    print(_heading(about, given))  # noqa: T201 -- the report is the output
+    print(_heading(about, given))
     for name in dict.fromkeys(figure.library for figure in figures):
-        print("\n" + _section(name, [figure for figure in figures if figure.library == name]))  # noqa: T201
+        print("\n" + _section(name, [figure for figure in figures if figure.library == name]))
     if given.json:
         raw = {"schema": 1, "about": about, "figures": [asdict(figure) for figure in figures]}
         given.json.write_text(json.dumps(raw, indent=1) + "\n")

@@ -50,7 +50,7 @@ class Tool(ABC):
 
         """
         argv = (*self.program, self._version_argument)
-        done = subprocess.run(argv, env=self.env(), check=True, capture_output=True, text=True, timeout=60)  # noqa: S603 -- fixed commands
+        done = subprocess.run(argv, env=self.env(), check=True, capture_output=True, text=True, timeout=60)
         return done.stdout.strip().splitlines()[0]
 
     _version_argument = "--version"
@@ -100,6 +100,7 @@ class Photovault(Tool):
     def _settings(self) -> dict[str, str]:
         return {
             "PYTHONPATH": str(_CHECKOUT),
+            "PYTHONSAFEPATH": "1",  # not from the folder that the benchmark was started in
             "PHOTOVAULT_VAULT": str(self.repository),
             "PHOTOVAULT_STATE_DIR": str(self.home / "photovault-state"),
             "PHOTOVAULT_CACHE_DIR": str(self.home / "photovault-cache"),

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-_VERSION = 1
+_VERSION = 2
+_LIMIT = 1 << 63
 _SCHEMA = """
-CREATE TABLE folders (id INTEGER PRIMARY KEY, source TEXT NOT NULL, path BLOB NOT NULL, parent BLOB, mode INTEGER NOT NULL,
+CREATE TABLE folders (id INTEGER PRIMARY KEY, source BLOB NOT NULL, path BLOB NOT NULL, parent BLOB, mode INTEGER NOT NULL,
     mtime INTEGER NOT NULL, mount INTEGER NOT NULL, hollow INTEGER NOT NULL, pages BLOB NOT NULL, files INTEGER NOT NULL, folders INTEGER NOT NULL,
     links INTEGER NOT NULL, size INTEGER NOT NULL, UNIQUE (source, path));
 CREATE INDEX folders_by_parent ON folders (source, parent);
@@ -67,7 +68,7 @@ class Catalog:
         row = self._db.execute(
             "SELECT id, mode, mtime, mount, hollow, pages, files, folders, links, size FROM folders"
             " WHERE source = ? AND path = ?",
-            (source, path),
+            (_key(source), path),
         ).fetchone()
         if row is None:
             return None
@@ -89,7 +90,7 @@ class Catalog:
 
     def subfolders(self, source: str, path: bytes) -> set[bytes]:
         """Names of the folders that were directly inside a folder."""
-        rows = self._db.execute("SELECT path FROM folders WHERE source = ? AND parent = ?", (source, path))
+        rows = self._db.execute("SELECT path FROM folders WHERE source = ? AND parent = ?", (_key(source), path))
         return {found.rpartition(b"/")[2] for (found,) in rows}
 
     def by_inode(self, ino: int) -> list[tuple[Stamp, bytes]]:
@@ -110,17 +111,19 @@ class Catalog:
             "INSERT OR REPLACE INTO folders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
             (
                 None if known is None else known.number,
-                source,
+                _key(source),
                 path,
                 _parent(path),
-                *folder[1:5],
+                folder.mode,
+                _within(folder.mtime_ns),
+                *folder[3:5],
                 b"".join(folder.pages),
                 *folder[6:],
             ),
         ).fetchone()
         self._db.executemany(
             "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
-            ((number, *stamp, entry) for stamp, entry in files),
+            ((number, *stamp[:3], *map(_within, stamp[3:]), entry) for stamp, entry in files),
         )
 
     def drop_folder(self, source: str, path: bytes) -> None:
@@ -128,7 +131,7 @@ class Catalog:
         below = path + b"/"
         rows = self._db.execute(
             "SELECT id, path FROM folders WHERE source = ? AND path >= ? AND path < ?",
-            (source, path, below + b"\xff" * 256),
+            (_key(source), path, below + b"\xff" * 256),
         ).fetchall()
         for number, found in rows:
             if found == path or found.startswith(below):
@@ -154,6 +157,16 @@ class Catalog:
 
 def _parent(path: bytes) -> bytes | None:
     return path.rpartition(b"/")[0] if path else None
+
+
+def _key(source: str) -> bytes:
+    """A source's path as the system has it, which need not be text."""
+    return source.encode("utf-8", "surrogateescape")
+
+
+def _within(number: int) -> int:
+    """A time that the database can hold; one after 2262 is not what it was, so that file is read each time."""
+    return max(-_LIMIT, min(number, _LIMIT - 1))
 
 
 def _cut(pages: bytes) -> tuple[bytes, ...]:

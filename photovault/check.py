@@ -28,8 +28,8 @@ from photovault.vault.vault import check_header
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from photovault.backup import Progress
     from photovault.device import Device
+    from photovault.progress import Progress
     from photovault.storage.base import Storage
     from photovault.vault.reader import Reader
     from photovault.vault.vault import NamedSnapshot, Snapshots, Vault

@@ -69,7 +69,7 @@ def _folder(text: str) -> str:
     if not text or "\0" in text:
         message = "the path of a folder"
         raise ValueError(message)
-    return os.path.expanduser(text)  # noqa: PTH111 - stays text: Path would drop what the user wrote
+    return os.path.expanduser(text)
 
 
 def _address(text: str) -> str:

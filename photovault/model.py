@@ -49,6 +49,13 @@ class Entry:
     unsettled: bool = False
 
 
+INODE_MASK = (1 << 63) - 1
+"""Inodes are kept in 63 bits, the most that a database takes: network and union file systems use all 64."""
+
+DOUBTFUL = -1
+"""As the change time of a ``Stamp``: no file has it, so what was kept under it is read again, whatever its name."""
+
+
 class Stamp(NamedTuple):
     """What tells an unchanged file: name, inode, size, modification and change time in nanoseconds."""
 

@@ -6,12 +6,15 @@ users of the machine can read them, and never repeated in a message.
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from photovault.errors import UsageError
+
+if TYPE_CHECKING:
+    import os
 
 _LIMIT = 64 * 1024
 

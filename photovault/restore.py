@@ -15,20 +15,19 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from photovault.errors import DamageError, PhotovaultError, RefusedError, StorageError
 from photovault.model import Entry, EntryKind, Problem
-from photovault.photos.choose import Choice
 from photovault.vault.format import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from photovault.backup import Progress
+    from photovault.photos.choose import Choice
+    from photovault.progress import Progress
     from photovault.target import Pending, Target
     from photovault.vault.places import Place
     from photovault.vault.reader import Fetcher, Reader
@@ -112,7 +111,14 @@ class _Job:
     size: int = 0
 
 
-_Written = "Pending | PhotovaultError | None"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FolderBack:
+    """A folder on the way: ``wanted`` itself, empty or not, or only if something in it is; ``fresh``: not there before."""
+
+    parts: PathParts
+    entry: Entry
+    wanted: bool
+    fresh: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,7 +128,7 @@ class _Tally:
     restored: int = 0
     kept: int = 0
     size: int = 0
-    folders: list[tuple[PathParts, Entry]] = field(default_factory=list)
+    folders: list[_FolderBack] = field(default_factory=list)
     damaged: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     renamed: list[Problem] = field(default_factory=list)
@@ -182,8 +188,12 @@ class _Restore:
                 yield from self._decided(found)
 
     def _enter(self, found: _Found) -> None:
-        if self._choice.everything:
-            self._tally.folders.append((found.parts, found.entry))
+        try:
+            fresh = self._target.lstat(found.parts) is None
+        except RefusedError:
+            fresh = False
+        wanted = self._choice.wants_folder(found.path)
+        self._tally.folders.append(_FolderBack(parts=found.parts, entry=found.entry, wanted=wanted, fresh=fresh))
 
     def _folder(self, parts: PathParts, path: str, pages: Iterable[bytes]) -> Iterator[_Found]:
         """The entries of one folder, under names that are safe in the target."""
@@ -313,7 +323,7 @@ class _Restore:
 
     def _commit(self) -> None:
         pending, self._pending = self._pending, []
-        failed = dict((id(one), error) for one, error in self._target.commit_all([one for _, one in pending]))
+        failed = {id(one): error for one, error in self._target.commit_all([one for _, one in pending])}
         for found, one in pending:
             error = failed.get(id(one))
             if error is None:
@@ -325,12 +335,18 @@ class _Restore:
     def finish(self) -> None:
         """Name the last files, then give folders their times, the deepest first."""
         self._commit()
-        for parts, entry in reversed(self._tally.folders):
+        for one in reversed(self._tally.folders):
             try:
-                self._target.folder(parts)
-                self._target.finish_folder(parts, mtime_ns=entry.mtime_ns, mode=entry.mode)
+                self._finish_folder(one)
             except StorageError as error:
-                self._tally.problems.append(Problem(path=shown(b"/".join(parts)), what=error.what, hint=error.hint))
+                self._tally.problems.append(Problem(path=shown(b"/".join(one.parts)), what=error.what, hint=error.hint))
+
+    def _finish_folder(self, one: _FolderBack) -> None:
+        if one.wanted:
+            self._target.folder(one.parts)
+        elif not one.fresh or self._target.lstat(one.parts) is None:
+            return  # it was there before, or nothing came into it
+        self._target.finish_folder(one.parts, mtime_ns=one.entry.mtime_ns, mode=one.entry.mode)
 
     def report(self) -> RestoreReport:
         """What was done."""
@@ -339,7 +355,7 @@ class _Restore:
             restored=tally.restored,
             kept=tally.kept,
             size=tally.size,
-            folders=len(tally.folders),
+            folders=sum(one.wanted for one in tally.folders),
             damaged=tuple(tally.damaged),
             problems=tuple(tally.problems),
             renamed=tuple(tally.renamed),

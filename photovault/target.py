@@ -63,14 +63,14 @@ class _Folder:
         return self.path if self.fd is None else self.fd
 
     def at(self, name: bytes) -> bytes:
-        return os.path.join(self.path, name) if self.fd is None else name  # noqa: PTH118 - bytes
+        return os.path.join(self.path, name) if self.fd is None else name
 
     def again(self) -> _Folder:
         return _Folder(self.path, None if self.fd is None else os.dup(self.fd))
 
     def child(self, name: bytes) -> _Folder:
         """Open the folder ``name`` in this one and close this one; raises OSError if it is a link or no folder."""
-        path = os.path.join(self.path, name)  # noqa: PTH118 - bytes
+        path = os.path.join(self.path, name)
         if self.fd is None:
             _refuse_link(path)
             return _Folder(path, None)
@@ -278,15 +278,26 @@ class Target:
     """
 
     def __init__(
-        self, root: Path, *, platform: str = sys.platform, token: Callable[[], str] = lambda: secrets.token_hex(8)
+        self,
+        root: Path,
+        *,
+        platform: str = sys.platform,
+        token: Callable[[], str] = lambda: secrets.token_hex(8),
+        look_only: bool = False,
     ) -> None:
-        """Name the folder; nothing happens yet.  ``token`` gives 16 hex digits, new ones each time."""
+        """Name the folder; nothing happens yet.
+
+        ``token`` gives 16 hex digits, new ones each time.  ``look_only``: nothing will be written, so the folder is not
+        made and what its file system does with names is not tried; only ``plan`` and ``lstat`` may be used.
+        """
         self.root = root
+        self._look_only = look_only
         self.naming = platform
         self.folds_case = platform in ("win32", "darwin")
         self.by_fd = platform != "win32"
         self._token = token
         self._open_root = _Folder(b"", None)
+        self._absent = False
         self._live: dict[bytes, Pending | None] = {}
         self._touched: set[Parts] = set()
         self._lock = threading.Lock()
@@ -295,12 +306,10 @@ class Target:
     def __enter__(self) -> Self:
         """Make and open the root, remembering what the file system does with names."""
         with self.refusals(()):
-            self._make_root()
-            try:
-                self._probe()
-            except BaseException:
-                self._open_root.close()
-                raise
+            if self._look_only:
+                self._open_if_there()
+            else:
+                self._make_and_probe()
         return self
 
     def __exit__(
@@ -327,11 +336,13 @@ class Target:
 
     def lstat(self, parts: Parts) -> os.stat_result | None:
         """Look at what is there, not following a link; None if nothing is."""
+        if self._absent:
+            return None
         with self.refusals(parts):
             try:
                 with self._opened(parts[:-1]) as folder:
                     self._check(parts)
-                    return folder.lstat(parts[-1]) if parts else os.stat(folder.handle)  # noqa: PTH116 - may be an fd
+                    return folder.lstat(parts[-1]) if parts else os.stat(folder.handle)
             except FileNotFoundError:
                 return None
 
@@ -425,7 +436,7 @@ class Target:
 
     def path(self, *parts: bytes) -> bytes:
         """Return the path of something here: for systems without ``openat``, and for messages."""
-        return os.path.join(os.fsencode(self.root), *parts)  # noqa: PTH118 - bytes
+        return os.path.join(os.fsencode(self.root), *parts)
 
     def shown(self, parts: Parts) -> str:
         """Return the path as text with nothing in it that could steer a terminal."""
@@ -440,9 +451,22 @@ class Target:
         except OSError as error:
             raise _refusal(error, self.shown(parts), size) from error
 
-    def _make_root(self) -> None:
+    def _open_if_there(self) -> None:
+        self._absent = not os.path.lexists(self.root)
+        if not self._absent:
+            self._open()
+
+    def _make_and_probe(self) -> None:
         if not self.root.is_dir():
             self.root.mkdir(mode=0o700, parents=True)
+        self._open()
+        try:
+            self._probe()
+        except BaseException:
+            self._open_root.close()
+            raise
+
+    def _open(self) -> None:
         path = os.fsencode(self.root)
         self._open_root = _Folder(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY) if self.by_fd else None)
 
@@ -572,7 +596,7 @@ def _stamp(handle: int | bytes, mtime_ns: int, mode: int) -> tuple[str, ...]:
     """Set rights and times; returns which of the two could not be set."""
     lost: list[str] = []
     try:
-        os.chmod(handle, mode & 0o777)  # noqa: PTH101 - may be an fd
+        os.chmod(handle, mode & 0o777)
     except OSError:
         lost.append("mode")
     try:

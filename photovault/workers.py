@@ -45,21 +45,36 @@ class Workers:
         """Wait for what runs; after an error, drop what has not begun."""
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
 
-    def ordered(self, run: Callable[[Job], Result], jobs: Iterable[Job], ahead: int) -> Iterator[tuple[Job, Result]]:
-        """Each job with its result, in the order of the jobs; raises the first error met in that order."""
-        waiting: deque[tuple[Job, Future[Result]]] = deque()
+    def ordered(
+        self,
+        run: Callable[[Job], Result],
+        jobs: Iterable[Job],
+        ahead: int,
+        *,
+        inline: Callable[[Job], bool] = lambda _: False,
+    ) -> Iterator[tuple[Job, Result]]:
+        """Each job with its result, in the order of the jobs; raises the first error met in that order.
+
+        Jobs that are ``inline`` run in the caller's thread when their turn comes: many short system calls from two
+        threads spend more time waiting for the interpreter's lock than working.
+        """
+        waiting: deque[tuple[Job, Future[Result] | None]] = deque()
+
+        def first() -> tuple[Job, Result]:
+            job, future = waiting.popleft()
+            return job, run(job) if future is None else future.result()
+
         try:
             for job in jobs:
-                waiting.append((job, self._pool.submit(run, job)))
+                waiting.append((job, None if inline(job) else self._pool.submit(run, job)))
                 if len(waiting) >= ahead:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
+                    yield first()
             while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
+                yield first()
         finally:
             for _, future in waiting:
-                future.cancel()
+                if future is not None:
+                    future.cancel()
 
     def start(self, run: Callable[[], Result]) -> Future[Result]:
         """Run something beside the ordered jobs; the caller keeps the future and asks it for its result."""

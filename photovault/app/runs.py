@@ -1,4 +1,7 @@
-"""One method per command: open what it needs, call the verb, remember what must be remembered."""
+"""One method per command: open what it needs, call the verb, remember what must be remembered.
+
+Each method imports its own verb, so that a command costs no more start-up time than it needs.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from photovault.app.session import Opener, Session, device_name, parse_time, program
-from photovault.app.sources import BackupRequest, sources
-from photovault.backup import BackupPlan, RunInfo, plan_backup, run_backup
-from photovault.check import run_check, scrub
-from photovault.diff import run_diff
 from photovault.errors import GuardError, PhotovaultError, UsageError
-from photovault.restore import Overwrite, run_restore
-from photovault.target import Target
 from photovault.vault.reader import Reader
 from photovault.workers import Workers
 
@@ -21,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from photovault.backup import BackupReport, Progress
+    from photovault.app.sources import BackupRequest
+    from photovault.backup import BackupPlan, BackupReport, RunInfo
     from photovault.check import Amount, CheckReport
     from photovault.diff import Change
     from photovault.photos.choose import Choice
-    from photovault.restore import RestoreReport
+    from photovault.progress import Progress
+    from photovault.restore import Overwrite, RestoreReport
     from photovault.vault.vault import NamedSnapshot, Snapshots
 
 _LEAST_PREFIX = 4
@@ -49,6 +48,9 @@ class App(Opener):
 
     def plan_backup(self, request: BackupRequest) -> BackupPlan:
         """What a backup would do, without doing it."""
+        from photovault.app.sources import sources
+        from photovault.backup import plan_backup
+
         specs = sources(self, request)
         with self.session() as session, self.catalog(session) as catalog:
             return plan_backup(specs, catalog)
@@ -60,6 +62,9 @@ class App(Opener):
             GuardError: none of the sources is there.
             BusyError, StorageError, and what opening a vault raises.
         """
+        from photovault.app.sources import sources
+        from photovault.backup import plan_backup, run_backup
+
         specs = sources(self, request)
         with self.session(lock=True) as session, self.catalog(session) as catalog:
             plan = plan_backup(specs, catalog)
@@ -82,10 +87,13 @@ class App(Opener):
         Raises:
             PhotovaultError: nothing of the snapshot is what was asked for.
         """
+        from photovault.restore import run_restore
+        from photovault.target import Target
+
         with self.session() as session:
             one = resolve(session.vault.snapshots(), name or "latest")
             progress.total(one.snapshot.counts.files, one.snapshot.counts.size)
-            with Workers(_RESTORE_THREADS) as workers, Target(to) as target:
+            with Workers(_RESTORE_THREADS) as workers, Target(to, look_only=dry_run) as target:
                 report = run_restore(
                     Reader(session.vault),
                     one.snapshot.root,
@@ -96,13 +104,15 @@ class App(Opener):
                     rule=rule,
                     dry_run=dry_run,
                 )
-            nothing = not (report.restored or report.kept or report.damaged or report.problems)
+            nothing = not (report.restored or report.kept or report.folders or report.damaged or report.problems)
             if nothing and not choice.everything:
                 raise PhotovaultError("nothing in the snapshot matches", "look at it with `photovault ls`")
             return one, report
 
     def check(self, amount: Amount, progress: Progress) -> CheckReport:
         """Check the vault; ``amount`` of its data is read."""
+        from photovault.check import run_check
+
         with self.session() as session, Workers(_RESTORE_THREADS) as workers:
             return run_check(
                 session.vault,
@@ -117,11 +127,15 @@ class App(Opener):
 
     def scrub(self, progress: Progress) -> CheckReport:
         """Compare objects with their names; needs no key."""
+        from photovault.check import scrub
+
         with Workers(_RESTORE_THREADS) as workers:
             return scrub(self.storage, workers, progress)
 
     def diff(self, older: str, newer: str) -> list[Change]:
         """What changed between two snapshots."""
+        from photovault.diff import run_diff
+
         with self.session() as session:
             snapshots = session.vault.snapshots()
             left, right = resolve(snapshots, older), resolve(snapshots, newer)
@@ -135,6 +149,9 @@ class App(Opener):
 
     def status(self) -> Status:
         """How things stand."""
+        from photovault.app.sources import BackupRequest, sources
+        from photovault.backup import plan_backup
+
         with self.session() as session, self.catalog(session) as catalog:
             snapshots = session.vault.snapshots()
             own = newest_of(snapshots, session.device.device_id)
@@ -144,6 +161,8 @@ class App(Opener):
             return Status(snapshots=snapshots, own=own, age_seconds=age, overdue=overdue, plan=plan)
 
     def _run_info(self, session: Session, request: BackupRequest) -> RunInfo:
+        from photovault.backup import RunInfo
+
         own = newest_of(session.vault.snapshots(), session.device.device_id)
         seen, _ = session.device.heads.get(session.device.device_id.hex(), (0, ""))
         return RunInfo(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from photovault import __version__, passwords
 from photovault.app.settings import Setup
 from photovault.catalog import Catalog
-from photovault.crypto.words import from_words
 from photovault.crypto.wrap import SALT_SIZE
 from photovault.device import DeviceKey, load_device, run_lock, write_private
-from photovault.errors import UsageError, WrongKeyError
-from photovault.vault.format import RECOVERY_NAMES, read_entry
+from photovault.errors import UsageError
+from photovault.vault.format import RECOVERY_NAMES, read_entry, shown
 from photovault.vault.places import Places
 from photovault.vault.slots import NewSlot, Secrets
 from photovault.vault.vault import Vault, check_vacant, create, read_header, unlock
@@ -102,16 +103,25 @@ class Opener(Setup):
 
     def _secrets(self, vault_id: bytes, folder: Path) -> Secrets:
         if self.settings.words_file:
-            return Secrets(words=from_words(passwords.from_file(self.settings.words_file, "words")))
+            return Secrets(words=self.given_words)
         given = self.given_password()
         if given is not None:
             return Secrets(password=lambda: given)
         device = DeviceKey(folder, vault_id, keyring=self.may_use_keyring).load()
-        return Secrets(device=device, password=self._ask)
+        return Secrets(device=device, password=lambda: self._asked)
 
-    def _ask(self) -> str | None:
+    @cached_property
+    def given_words(self) -> bytes:
+        """What the recovery words in the file that an option names stand for."""
+        from photovault.crypto.words import from_words
+
+        return from_words(passwords.from_file(self.settings.words_file or "", "words"))
+
+    @cached_property
+    def _asked(self) -> str:
+        """Asked once, however often the vault is opened."""
         if self.world.ask_password is None:
-            raise WrongKeyError(
+            raise UsageError(
                 "this device has no key for the vault, and no password was given",
                 "use --password-file, --password-command or --words-file",
             )
@@ -198,7 +208,7 @@ def utc_text(when: datetime) -> str:
 def parse_time(text: str) -> datetime:
     """An ISO 8601 time; without an offset it is local."""
     try:
-        return datetime.fromisoformat(text).astimezone()
+        return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise UsageError(
             f"not a time: {text}", "write it as 2026-11-23T14:05:00 or 2026-11-23T14:05:00+01:00"
@@ -206,5 +216,7 @@ def parse_time(text: str) -> datetime:
 
 
 def _toml(text: str) -> str:
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise UsageError(f"{shown(os.fsencode(text))} is not text, so it cannot be in a configuration", "rename it")
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'

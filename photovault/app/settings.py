@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from photovault.storage.base import Storage
 
 
+DEFAULT_STRETCH = Stretch()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the command line said that concerns every command."""
@@ -49,7 +52,7 @@ class Surroundings:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[int], bytes] = secrets.token_bytes
     ask_password: Callable[[str], str] | None = None
-    stretch: Stretch = field(default_factory=Stretch)
+    stretch: Stretch = field(default_factory=lambda: DEFAULT_STRETCH)
 
 
 class Setup:
@@ -112,6 +115,11 @@ class Setup:
 
     def given_password(self) -> str | None:
         """The password that options or the environment give, without asking anybody."""
+        return self._given
+
+    @cached_property
+    def _given(self) -> str | None:
+        """Read once: a pipe cannot be read again."""
         settings = self.settings
         if settings.password_file:
             return passwords.from_file(settings.password_file)

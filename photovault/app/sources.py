@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from photovault.backup import SourceSpec
+from photovault.config import SourceSection
 from photovault.errors import ConfigError, UsageError
 from photovault.photos.rules import Rules
 from photovault.photos.scan import ScanRules, identities
@@ -36,20 +37,24 @@ def sources(setup: Setup, request: BackupRequest) -> list[SourceSpec]:
         UsageError: none at all, one inside another, or a named folder that is not there.
     """
     config = setup.config
-    wanted = [(path, None, ()) for path in request.paths] or [(s.path, s.label, s.exclude) for s in config.sources]
+    wanted = [SourceSection(path=path) for path in request.paths] or list(config.sources)
     if not wanted:
         raise UsageError("nothing to back up was named", "name a folder, or put [[sources]] into the configuration")
     avoid = identities([str(setup.state_dir), str(setup.cache_dir), setup.storage.address])
     specs: list[SourceSpec] = []
-    for path, label, own in wanted:
-        full = _source_path(path, must_exist=bool(request.paths))
+    for one in wanted:
+        full = _source_path(one.path, must_exist=bool(request.paths))
+        if identities([full]) & avoid:
+            raise UsageError(
+                f"{one.path} is the vault, or a folder of photovault's own", "name the folder of your photos"
+            )
         rules = ScanRules(
             all_files=request.all_files or config.backup.all_files,
             one_file_system=request.one_file_system or config.backup.one_file_system,
-            exclude=Rules((*config.backup.exclude, *own, *request.exclude, *_ignore_file(full))),
+            exclude=Rules((*config.backup.exclude, *one.exclude, *request.exclude, *_ignore_file(full))),
             avoid=avoid,
         )
-        name = _unique(label or os.path.basename(full) or "root", {spec.label for spec in specs})
+        name = _unique(one.label or os.path.basename(full) or "root", {spec.label for spec in specs})
         specs.append(SourceSpec(label=name, path=full, rules=rules))
     _check_nesting(specs)
     return specs
@@ -67,9 +72,11 @@ def _ignore_file(source: str) -> list[str]:
     try:
         with open(os.path.join(source, ".photovaultignore"), encoding="utf-8") as file:
             return file.read(1 << 20).splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, UnicodeDecodeError) as error:
+        if not os.access(source, os.R_OK | os.X_OK):
+            return []  # nothing of this source can be read: the plan will say so
         raise ConfigError(f"cannot read {source}/.photovaultignore: {error}", "mend or remove it") from None
 
 

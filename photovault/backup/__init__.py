@@ -11,13 +11,13 @@ last version and are reported; nothing counts as deleted because it could not be
 clock give the same objects, byte for byte.  Not guaranteed: that files which belong together are of one moment.
 """
 
-from photovault.backup.plan import BackupPlan, SourcePlan, SourceSpec, Totals, plan_backup
-from photovault.backup.run import BackupReport, Progress, RunInfo, run_backup
+from photovault.backup.compare import Totals
+from photovault.backup.plan import BackupPlan, SourcePlan, SourceSpec, plan_backup
+from photovault.backup.run import BackupReport, RunInfo, run_backup
 
 __all__ = [
     "BackupPlan",
     "BackupReport",
-    "Progress",
     "RunInfo",
     "SourcePlan",
     "SourceSpec",

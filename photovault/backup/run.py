@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from photovault.backup.plan import Totals, elsewhere, folder_problems, is_away, join, plan_folder
+from photovault.backup.compare import Totals, plan_folder
+from photovault.backup.plan import elsewhere, folder_problems, is_away, join, offline_problem, why_offline
 from photovault.catalog import KnownFolder
-from photovault.model import Counts, Entry, EntryKind, Problem, Snapshot, Source, Stamp
+from photovault.model import DOUBTFUL, Counts, Entry, EntryKind, Problem, Snapshot, Source, Stamp
 from photovault.photos.reading import (
-    ATTEMPTS, BUFFER, FileRead, LargeFile, NotRead, Piece, ReaderOptions, read_batch,
+    ATTEMPTS,
+    BUFFER,
+    FileRead,
+    LargeFile,
+    NotRead,
+    Piece,
+    ReaderOptions,
+    read_batch,
 )  # fmt: skip
 from photovault.photos.scan import Found, FoundFolder, Scanner
 from photovault.vault import format as fmt
@@ -24,27 +32,20 @@ from photovault.vault.pack import plain_record
 from photovault.vault.writer import Writer, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from photovault.backup.plan import BackupPlan, FolderChange, Moved, SourcePlan, SourceSpec
+    from photovault.backup.compare import FolderChange, Moved
+    from photovault.backup.plan import BackupPlan, SourcePlan, SourceSpec
     from photovault.catalog import Catalog
+    from photovault.progress import Progress
     from photovault.vault.vault import NamedSnapshot, Vault
     from photovault.workers import Workers
 
 PARTS_MAX = 50_000  # of one file: its entry must fit into a page of a listing
 AHEAD = 6  # jobs under way: bounds memory
 BATCH_FILES = 256
+SMALL = 32 * 1024  # files under this on average are read by the owner itself
 _TOO_LARGE = "it is larger than one file may be (about 195 GiB)"
-
-
-class Progress(Protocol):
-    """Who is told how far a run is."""
-
-    def total(self, files: int, size: int) -> None:
-        """So much there is to do."""
-
-    def advance(self, files: int, size: int, path: str) -> None:
-        """So much more is done; ``path`` is what was done last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,18 +167,31 @@ class _Run:
         self._counts = Counts()
         self._totals = Totals()
         self._problems: list[Problem] = []
+        self._offline: set[str] = set()
 
     def source(self, plan: SourcePlan) -> None:
         """Back up one source."""
         if plan.offline or b"" not in plan.work:
-            self._problems += plan.problems
-            known = self._catalog.folder(plan.spec.path, b"")
-            if known is not None:
-                self._totals += Totals(unchanged=known.files + known.links)
-                self._add_top(plan.spec, known)
+            self._keep_source(plan.spec, plan.offline, plan.problems)
             return
-        for job, answer in self._workers.ordered(self._work, self._walk(plan), AHEAD):
+        scanner = Scanner(os.fsencode(plan.spec.path), plan.spec.rules)
+        top = plan.found.get(b"") or scanner.folder(b"")
+        offline = why_offline(top, self._catalog.folder(plan.spec.path, b""))
+        if offline:  # it went since it was planned
+            self._keep_source(plan.spec, offline, (offline_problem(plan.spec, offline),))
+            return
+        for job, answer in self._workers.ordered(self._work, self._walk(plan, scanner, top), AHEAD, inline=_is_small):
             self._done(job, answer)
+
+    def _keep_source(self, spec: SourceSpec, offline: str, problems: Iterable[Problem]) -> None:
+        """Take a source over as it was."""
+        self._problems += problems
+        if offline:
+            self._offline.add(spec.label)
+        known = self._catalog.folder(spec.path, b"")
+        if known is not None:
+            self._totals.count(unchanged=known.files + known.links)
+            self._add_top(spec, known)
 
     def finish(self, plan: BackupPlan) -> BackupReport:
         """Make everything durable, then commit the snapshot, then remember it."""
@@ -193,7 +207,8 @@ class _Run:
             root=root,
             counts=self._counts,
             sources=tuple(
-                Source(label=one.spec.label, path=one.spec.path, offline=bool(one.offline)) for one in plan.sources
+                Source(label=one.spec.label, path=one.spec.path, offline=one.spec.label in self._offline)
+                for one in plan.sources
             ),
             clear=self._vault.clear_objects(),
             epoch=self._vault.keyring.current.epoch,
@@ -213,9 +228,8 @@ class _Run:
 
     # Making jobs, in order.
 
-    def _walk(self, plan: SourcePlan) -> Iterator[_Job]:
-        scanner = Scanner(os.fsencode(plan.spec.path), plan.spec.rules)
-        top = self._enter(plan.spec, scanner, scanner.folder(b""), None)
+    def _walk(self, plan: SourcePlan, scanner: Scanner, seen: FoundFolder) -> Iterator[_Job]:
+        top = self._enter(plan.spec, scanner, seen, None)
         stack = [(top, scanner.device(b""), iter(top.found.folders))]
         yield from self._files(top)
         while stack:
@@ -226,8 +240,8 @@ class _Run:
                 yield _End(folder=folder)
                 continue
             path = join(folder.found.path, name)
-            found = scanner.folder(path, device) if path in plan.work else None
-            if found is None or found.unreadable:
+            found = plan.found.get(path) or scanner.folder(path, device) if path in plan.work else None
+            if found is None or is_away(found, self._catalog.folder(plan.spec.path, path)):
                 self._keep_folder(folder, path, found)
                 continue
             inner = self._enter(plan.spec, scanner, found, folder)
@@ -237,26 +251,25 @@ class _Run:
     def _enter(self, spec: SourceSpec, scanner: Scanner, found: FoundFolder, parent: _Folder | None) -> _Folder:
         known = self._catalog.folder(spec.path, found.path)
         self._problems += folder_problems(scanner, found, known)
-        self._totals += Totals(others=found.others, cloud=len(found.cloud))
+        self._totals.count(others=found.others, cloud=len(found.cloud))
         return _Folder(spec=spec, scanner=scanner, found=found, parent=parent, known=known, left_out=bool(found.others))
 
     def _keep_folder(self, parent: _Folder, path: bytes, found: FoundFolder | None) -> None:
-        """Take a folder over as it was: nothing in it changed, or it cannot be seen."""
+        """Take a folder over as it was: nothing in it changed, or ``found`` says that it cannot be seen."""
         known = self._catalog.folder(parent.spec.path, path)
-        seen = found or parent.scanner.folder(path)
-        if seen.unreadable or is_away(seen, known):
-            self._problems += folder_problems(parent.scanner, seen, known)
+        if found is not None:
+            self._problems += folder_problems(parent.scanner, found, known)
         if known is None:
             parent.left_out = True
             return
-        self._totals += Totals(unchanged=known.files + known.links)
+        self._totals.count(unchanged=known.files + known.links)
         _add_folder(parent, path.rpartition(b"/")[2], known)
 
     def _files(self, folder: _Folder) -> Iterator[_Job]:
         stamps = self._catalog.stamps(folder.known.number) if folder.known else set()
         folder.names = frozenset(stamp.name for stamp in stamps)
-        change = plan_folder(folder.found.files, stamps, self._elsewhere)
-        self._totals += Totals(unchanged=change.totals.unchanged, gone=change.totals.gone)
+        change = plan_folder(folder.found.files, stamps, self._elsewhere, folder.found.hidden)
+        self._totals.count(unchanged=change.totals.unchanged, gone=change.totals.gone)
         self._keep_files(folder, change, {stamp.name: stamp for stamp in stamps})
         read = [*change.read, *(moved.found for moved in change.moved if not self._take_moved(folder, moved))]
         yield from self._jobs(folder, sorted(read))
@@ -266,19 +279,19 @@ class _Run:
         if folder.known is None:
             return
         doubtful = [*change.read, *(moved.found for moved in change.moved)]
-        wanted = {one.stamp.name for one in doubtful} | {name for name, _ in folder.found.cloud}
+        wanted = {one.stamp.name for one in doubtful} | folder.found.hidden
         for name, entry in self._catalog.entries(folder.known.number).items():
             if name in change.kept:
                 _add_file(folder, stamps[name], entry)
             elif name in wanted:
-                _add_file(folder, stamps[name]._replace(ctime_ns=-1), entry)  # read it again next time
+                _add_file(folder, stamps[name]._replace(ctime_ns=DOUBTFUL), entry)  # read it again next time
 
     def _take_moved(self, folder: _Folder, moved: Moved) -> bool:
         entry, stamp = fmt.read_entry(moved.entry), moved.found.stamp
         if not moved.sure and not self._begins_as(folder.full(stamp.name), entry):
             return False
         _add_file(folder, stamp, fmt.encode_entry(replace(entry, name=stamp.name, mode=moved.found.mode)))
-        self._totals += Totals(moved=1)
+        self._totals.count(moved=1)
         return True
 
     def _begins_as(self, path: bytes, entry: Entry) -> bool:
@@ -413,12 +426,10 @@ class _Run:
 
     def _read_inline(self, folder: _Folder, found: Found) -> None:
         """A file that outgrew its buffer since it was seen."""
-        buffer = self._buffers.pop()
         for job in self._large(folder, found):
             if isinstance(job, _Window):
-                self._buffers.append(job.buffer)
                 self._window_done(job, self._work(job))
-        self._buffers.append(buffer)
+                self._buffers.append(job.buffer)
 
     def _large_done(self, large: _Large) -> None:
         try:
@@ -451,14 +462,14 @@ class _Run:
         )
         stamp = read.stamp
         if read.unsettled:
-            stamp = stamp._replace(ctime_ns=-1)
+            stamp = stamp._replace(ctime_ns=DOUBTFUL)
             hint = "it is backed up as it was read; back up again when nothing writes to it"
             self._problem(folder, found, "kept changing while it was read", hint)
         self._add_read(folder, stamp, fmt.encode_entry(entry), 0 if counted else stamp.size)
 
     def _add_read(self, folder: _Folder, stamp: Stamp, entry: bytes, size: int = 0) -> None:
         new = stamp.name not in folder.names
-        self._totals += Totals(new=int(new), changed=int(not new), read_bytes=stamp.size)
+        self._totals.count(new=int(new), changed=int(not new), read_bytes=stamp.size)
         _add_file(folder, stamp, entry)
         self._progress.advance(1, size, os.fsdecode(folder.full(stamp.name)))
 
@@ -498,13 +509,23 @@ class _Run:
         source, path = folder.spec.path, folder.found.path
         for name in self._catalog.subfolders(source, path) - set(folder.found.folders):
             lost = self._catalog.folder(source, join(path, name))
-            self._totals += Totals(gone=lost.files + lost.links if lost else 0)
+            self._totals.count(gone=lost.files + lost.links if lost else 0)
             self._catalog.drop_folder(source, join(path, name))
 
     def _add_top(self, spec: SourceSpec, known: KnownFolder) -> None:
-        name = spec.label.encode()
+        name = os.fsencode(spec.label)
         self._tops[name] = fmt.encode_entry(_folder_entry(name, known))
         self._counts += Counts(files=known.files, folders=known.folders, links=known.links, size=known.size)
+
+
+def _is_small(job: _Job) -> bool:
+    match job:
+        case _Batch():
+            return sum(one.stamp.size for one in job.files) < SMALL * len(job.files)
+        case _Window():
+            return False
+        case _End():
+            return True
 
 
 def _add_file(folder: _Folder, stamp: Stamp, entry: bytes) -> None:

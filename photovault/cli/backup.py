@@ -10,7 +10,6 @@ import typer
 from photovault.app.runs import App
 from photovault.app.settings import vault_folder
 from photovault.app.sources import BackupRequest
-from photovault.cli.init import make_on_terminal
 from photovault.cli.options import Call, is_terminal
 from photovault.cli.output import Output, amount, count
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 PARTLY = 3
 
 
-def command(  # noqa: PLR0913, D301 - one parameter an option; \b is typer's
+def command(
     call: Call,
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="[PATH]...", help="Folders; else those configured.")
@@ -80,6 +79,8 @@ def _or_new_vault(made: App, out: Output, paths: list[str]) -> App:
         return made if named else App(made.settings_with(str(folder)), made.world)
     if not typer.confirm(f"There is no vault yet. Make one in {folder}?", default=True, err=True):
         raise typer.Abort
+    from photovault.cli.init import make_on_terminal  # noqa: PLC0415 - once in a vault's life
+
     fresh = App(made.settings_with(str(folder)), made.world)
     make_on_terminal(fresh, out, words_file=None, sources=paths)
     return fresh

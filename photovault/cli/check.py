@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -80,15 +79,13 @@ def _show(out: Output, report: CheckReport, *, keyless: bool) -> None:
         out.line(f"{seen}, {count(report.slots, 'key slot')}; {read}")
     if not report.findings:
         out.line("no damage found")
-    if out.as_json:
-        return
     for one in report.findings:
         where = f"{one.where}: " if one.where else ""
-        print(f"found: {where}{one.what}", file=sys.stderr)
+        out.warn(f"found: {where}{one.what}")
         shown = one.files if out.verbose else one.files[:_FILES]
         for file in shown:
-            print(f"    cannot be restored: {file}", file=sys.stderr)
+            out.warn(f"    cannot be restored: {file}")
         if len(one.files) > len(shown):
-            print(f"    and {len(one.files) - len(shown)} more; -v shows all", file=sys.stderr)
+            out.warn(f"    and {len(one.files) - len(shown)} more; -v shows all")
         if one.hint:
-            print(f"    what to do: {one.hint}", file=sys.stderr)
+            out.warn(f"    what to do: {one.hint}")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from photovault.app import App
 
 _ASKED_BACK = 3
+_CLEAR = "\x1b[2J\x1b[3J\x1b[H"  # the screen and what scrolled off it
 
 
 def command(
@@ -81,6 +82,10 @@ def make_on_terminal(made: App, out: Output, *, words_file: str | None, sources:
         out.line("  it has no password; add one with `photovault key add password`")
     if configured:
         out.line(f"  configuration written to {made.config_path}")
+    else:
+        out.line(f"  {made.config_path} is there already and stays as it is: put this vault in it, or use --vault")
+    elif sources:
+        out.line(f"  {made.config_path} was there already; put the folders under [[sources]] there yourself")
     if words_file is not None:
         out.line(f"  recovery words written to {words_file}: print or copy them, then delete the file")
     else:
@@ -131,8 +136,8 @@ def show_words(words: Sequence[str]) -> None:
         line = "  ".join(f"{number + 1:2}. {words[number]:<10}" for number in range(row * 4, row * 4 + 4))
         typer.echo(f"  {line}", err=True)
     typer.echo("", err=True)
-    typer.pause("Press a key when they are on paper; the screen is cleared.")
-    typer.clear()
+    typer.prompt("Press Enter when they are on paper; the screen is cleared", default="", show_default=False, err=True)
+    typer.echo(_CLEAR, err=True, nl=False)
     for number in asked_back(words):
         while typer.prompt(f"Word {number}", err=True).strip().lower() != words[number - 1]:
             typer.echo("that is not it; look at your paper", err=True)

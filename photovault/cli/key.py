@@ -71,7 +71,7 @@ def list_(call: Call) -> None:
         marks = ("  (opened this time)" if one.used else "") + (f"  tested {one.tested[:10]}" if one.tested else "")
         out.always(f"{one.slot_id[:8]}  {one.kind:<8}  made {one.created[:10]}  {one.label}{marks}")
     for problem in damaged:
-        typer.echo(f"damaged: {problem}", err=True)
+        out.warn(f"damaged: {problem}")
     raise typer.Exit(DAMAGED if damaged else 0)
 
 
@@ -158,7 +158,7 @@ def test(call: Call) -> None:
 
 def _tested_secret(made: App) -> str | bytes:
     if made.settings.words_file:
-        return from_words(passwords.from_file(made.settings.words_file, "words"))
+        return made.given_words
     given = made.given_password()
     if given is not None:
         return given
@@ -197,4 +197,4 @@ def _show(out: Output, done: KeyChange) -> None:
     if done.removed:
         out.line(f"removed {done.removed[:8]}")
     if done.left:
-        typer.echo(f"warning: the old one still opens the vault: {done.left}; remove it in the storage", err=True)
+        out.warn(f"warning: the old one still opens the vault: {done.left}; remove it in the storage")

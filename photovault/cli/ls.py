@@ -26,7 +26,7 @@ DAMAGED = 13
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def command(  # noqa: PLR0913 - one parameter an option
+def command(
     call: Call,
     what: Annotated[
         list[str] | None, typer.Argument(metavar="[SNAP] [PATH]...", help="Snapshot (latest if not given), then paths.")
@@ -66,7 +66,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         raise PhotovaultError(f"nothing in snapshot {one.id[:8]} is {paths[0]}", "see `photovault ls -r`")
     out.document({"snapshot": one.id, "entries": rows, "damaged": damaged})
     for problem in damaged:
-        typer.echo(f"damaged: {problem['path'] or '/'}: {problem['what']}", err=True)
+        out.warn(f"damaged: {problem['path'] or '/'}: {problem['what']}")
     raise typer.Exit(DAMAGED if damaged else 0)
 
 

@@ -7,6 +7,7 @@ anything else is a defect and says so, with a traceback only for ``--debug``.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ import typer
 
 from photovault import __version__
 from photovault.cli.options import Call, with_common
-from photovault.errors import PhotovaultError, UsageError
+from photovault.errors import CancelledError, PhotovaultError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +55,9 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 done in part, 10 no vault, 11 busy,
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     signal.signal(signal.SIGTERM, _cancel)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name must not fail for the terminal's letters
     arguments = list(sys.argv[1:] if args is None else args)
     call = Call()
     try:
@@ -89,12 +93,10 @@ def command_line(words: Sequence[str]) -> typer.Typer:
 
 
 def _root(
-    call: Call, *, version: Annotated[bool, typer.Option("--version", is_eager=True, help="Show the version.")] = False
+    call: Call, *, version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False
 ) -> None:
-    del call
-    if version:
-        typer.echo(f"photovault {__version__}")
-        raise typer.Exit
+    """Take the common options that stand before the command's name; ``--version`` never comes this far."""
+    del call, version
 
 
 def _stub() -> None:
@@ -102,18 +104,11 @@ def _stub() -> None:
 
 
 def _run(args: list[str], call: Call) -> int:
-    words = [*args, *os.environ.get("COMP_WORDS", "").split(), *os.environ.get("_TYPER_COMPLETE_ARGS", "").split()]
-    if "--version" in args[:1]:
-        args = args[:1]
+    if args[:1] == ["--version"]:
+        typer.echo(f"photovault {__version__}")
+        return 0
     try:
-        code = typer.main.get_command(command_line(words)).main(
-            args, prog_name="photovault", standalone_mode=False, obj=call
-        )
-        return code if isinstance(code, int) else 0
-    except typer.TyperException as error:
-        return _tell(UsageError(error.format_message(), "see `photovault --help`"), call)
-    except typer.Abort:
-        return _tell(UsageError("stopped at a question"), call)
+        return _invoke(args, call)
     except PhotovaultError as error:
         if call.debug:
             raise
@@ -124,6 +119,18 @@ def _run(args: list[str], call: Call) -> int:
         if call.debug:
             raise
         return _tell(_unexpected(error), call)
+
+
+def _invoke(args: list[str], call: Call) -> int:
+    words = [*args, *os.environ.get("COMP_WORDS", "").split(), *os.environ.get("_TYPER_COMPLETE_ARGS", "").split()]
+    command = typer.main.get_command(command_line(words))
+    try:
+        code = command.main(args, prog_name="photovault", standalone_mode=False, obj=call)
+    except typer.TyperException as error:
+        raise UsageError(error.format_message(), "see `photovault --help`") from None
+    except typer.Abort:
+        raise UsageError("stopped at a question") from None
+    return code if isinstance(code, int) else 0
 
 
 def _unexpected(error: Exception) -> PhotovaultError:
@@ -140,9 +147,11 @@ def _tell(error: PhotovaultError, call: Call) -> int:
         value = {"schema": 1, "message_type": "error", "error": error.what, "hint": error.hint}
         sys.stderr.write(json.dumps(value | {"exit_code": error.exit_code}) + "\n")
     else:
-        sys.stderr.write(f"error: {error.what}\n")
+        from photovault.cli.output import printable  # noqa: PLC0415 - not needed for --help
+
+        sys.stderr.write(f"error: {printable(error.what)}\n")
         if error.hint:
-            sys.stderr.write(f"what to do: {error.hint}\n")
+            sys.stderr.write(f"what to do: {printable(error.hint)}\n")
     return error.exit_code
 
 

@@ -40,9 +40,10 @@ class Call:
 
     def take(self, values: dict[str, Any]) -> None:
         """Take what was given; what was not given here may have been given before the command's name."""
-        self.values |= {name: value for name, value in values.items() if value not in (None, False)}
-        if values.get("verbose") == 0 and self.values.get("verbose") == 0:
-            del self.values["verbose"]
+        given = {name: value for name, value in values.items() if value is not None and value is not False}
+        if given.get("verbose") == 0:
+            del given["verbose"]
+        self.values |= given
 
     def app(self) -> App:
         """The application for this call."""

@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,20 +19,11 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
     from photovault.model import Problem
+    from photovault.progress import Progress
 
 SCHEMA = 1
 _EVERY_SECONDS = 1.0
 _SHOWN = 20
-
-
-class Meter(Protocol):
-    """Who is told how far a run is."""
-
-    def total(self, files: int, size: int) -> None:
-        """So much there is to do."""
-
-    def advance(self, files: int, size: int, path: str) -> None:
-        """So much more is done."""
 
 
 class Output:
@@ -48,12 +39,17 @@ class Output:
     def line(self, text: str = "") -> None:
         """A line for a person."""
         if not self.as_json and not self.quiet:
-            print(text)
+            print(printable(text))
 
     def always(self, text: str) -> None:
         """A line that is the answer itself, also with ``--quiet``."""
         if not self.as_json:
-            print(text)
+            print(printable(text))
+
+    def warn(self, text: str) -> None:
+        """A line on standard error, also with ``--quiet``."""
+        if not self.as_json:
+            print(printable(text), file=sys.stderr)
 
     def document(self, value: dict[str, Any]) -> None:
         """The whole answer of a short command."""
@@ -74,12 +70,12 @@ class Output:
         print(f"{heading}:", file=sys.stderr)
         for one in problems[:shown]:
             hint = f" ({one.hint})" if one.hint else ""
-            print(f"  {printable(one.path)}: {one.what}{hint}", file=sys.stderr)
+            print(printable(f"  {one.path}: {one.what}{hint}"), file=sys.stderr)
         if len(problems) > shown:
             print(f"  and {len(problems) - shown} more; -v shows all", file=sys.stderr)
 
     @contextmanager
-    def meter(self, what: str) -> Iterator[Meter]:
+    def meter(self, what: str) -> Iterator[Progress]:
         """Show how far a long command is, the way that suits who is there."""
         if self.as_json:
             yield _Lines(self)
@@ -148,13 +144,13 @@ def _bars() -> Bars:
     from rich.progress import (  # noqa: PLC0415 - only a terminal needs it
         BarColumn,
         DownloadColumn,
-        Progress,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
+    from rich.progress import Progress as RichProgress  # noqa: PLC0415 - only a terminal needs it
 
-    return Progress(
+    return RichProgress(
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[files]}/{task.fields[goal]} files"),

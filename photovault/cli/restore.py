@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from photovault.cli.options import Call
 from photovault.cli.output import Output, amount, count
 from photovault.photos.choose import choose
 from photovault.restore import Overwrite
+from photovault.vault.format import shown
 
 if TYPE_CHECKING:
     from photovault.app import App
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 PARTLY, DAMAGED = 3, 13
 
 
-def command(  # noqa: PLR0913 - one parameter an option
+def command(
     call: Call,
     to: Annotated[str, typer.Option(metavar="DIR", help="Folder to restore into; made if it is not there.")],
     what: Annotated[
@@ -80,7 +82,7 @@ def split_arguments(made: App, what: list[str]) -> tuple[str, list[str]]:
         else:
             name, paths = "latest", what
         one = resolve(snapshots, name)
-    return name, [_inside(one, path) for path in paths]
+    return name, [shown(os.fsencode(_inside(one, path))) for path in paths]
 
 
 def _inside(one: NamedSnapshot, path: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import typer
 
 from photovault.cli.options import Call
@@ -49,5 +48,5 @@ def command(call: Call) -> None:
     if not found.found:
         out.line("no snapshots yet; make one with `photovault backup`")
     for finding in found.damaged:
-        typer.echo(f"damaged: {finding.where}: {finding.what}", err=True)
+        out.warn(f"damaged: {finding.where}: {finding.what}")
     raise typer.Exit(DAMAGED if found.damaged else 0)

@@ -1,4 +1,4 @@
-"""The key tree of a vault (docs/format.md, section 2).
+"""The key tree of a vault (docs/format.md, section 3).
 
 A vault has one random 256-bit root per epoch.  Every working key is derived from a root by HKDF-SHA256 with the vault
 id as salt and a label as info, so one label's key says nothing about another's.  Part ids are keyed by the first

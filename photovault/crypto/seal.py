@@ -1,4 +1,4 @@
-"""Sealing the regions of one object (docs/format.md, section 4).
+"""Sealing the regions of one object (docs/format.md, section 5).
 
 One key per object: ``salt = HMAC(K_salt, what the object will hold)``, ``key | commitment = HKDF(K_seal, salt)``.  The
 salt is a digest of everything that will be encrypted, so the same key can only ever meet the same bytes and a counter

@@ -84,6 +84,23 @@ def unwrap(wrapped: bytes, secret: bytes, *, salt: bytes, context: bytes) -> byt
         raise DamageError("a key slot is damaged") from None
 
 
+def seal_note(note: bytes, key: bytes, *, salt: bytes, context: bytes) -> bytes:
+    """Seal a slot's label under a key derived from the root and the slot's salt: ciphertext | tag."""
+    return AESGCM(_note_key(key, salt)).encrypt(_NONCE, note, context)
+
+
+def open_note(sealed: bytes, key: bytes, *, salt: bytes, context: bytes) -> bytes:
+    """Open what ``seal_note`` made; DamageError when it was changed."""
+    try:
+        return AESGCM(_note_key(key, salt)).decrypt(_NONCE, sealed, context)
+    except InvalidTag:
+        raise DamageError("the label of a key slot is damaged") from None
+
+
+def _note_key(key: bytes, salt: bytes) -> bytes:
+    return hkdf(key, salt=salt, info=b"photovault/1/slot-info", size=32)
+
+
 def _key_and_commitment(secret: bytes, salt: bytes, context: bytes) -> tuple[bytes, bytes]:
     both = hkdf(secret, salt=salt, info=context, size=64)
     return both[:32], both[32:]

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec
-
 from photovault.errors import UsageError
 from photovault.model import EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pathspec import GitIgnoreSpec
 
     from photovault.model import Entry
 
@@ -49,6 +49,10 @@ class Choice:
     def wants(self, path: str, entry: Entry) -> bool:
         """Whether a file or link is wanted."""
         return self._wants_path(path) and self._wants_date(entry)
+
+    def wants_folder(self, path: str) -> bool:
+        """Whether a folder itself is wanted, empty or not."""
+        return self.since is None and self.until is None and self._wants_path(path)
 
     def may_hold(self, path: str) -> bool:
         """Whether anything below a folder can be wanted: spares reading the others."""
@@ -86,7 +90,7 @@ def choose(paths: Sequence[str], since: str | None = None, until: str | None = N
         clean = ()
     patterns = [path for path in clean if set(path) & set("*?[")]
     try:
-        spec = GitIgnoreSpec.from_lines(patterns, backend="simple") if patterns else None
+        spec = _spec(patterns) if patterns else None
     except (ValueError, re.error) as error:
         raise UsageError(f"not a pattern: {error}") from None
     return Choice(paths=clean, since=since, until=until, _spec=spec)
@@ -100,6 +104,12 @@ def taken_or_modified(entry: Entry) -> str:
         return (_EPOCH + timedelta(microseconds=entry.mtime_ns // 1000)).replace(tzinfo=None).isoformat()
     except OverflowError:
         return "0000"
+
+
+def _spec(patterns: Sequence[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - slow to import, and seldom needed
+
+    return GitIgnoreSpec.from_lines(patterns, backend="simple")
 
 
 def _is_in(path: str, folder: str) -> bool:

@@ -14,7 +14,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from photovault.model import Stamp
+from photovault.model import INODE_MASK, Stamp
 from photovault.photos.metadata import Taken, taken
 from photovault.photos.split import split
 
@@ -36,8 +36,7 @@ class Piece(NamedTuple):
     length: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileRead:
+class FileRead(NamedTuple):
     """A file that was read: what it is, and where its parts lie in the buffer (empty for a file read in windows)."""
 
     stamp: Stamp
@@ -104,7 +103,7 @@ def _read_open(fd: int, path: bytes, room: memoryview, options: ReaderOptions, b
             break
     data = room[:size]
     return FileRead(
-        stamp=Stamp(name, before.st_ino, size, before.st_mtime_ns, before.st_ctime_ns),
+        stamp=Stamp(name, before.st_ino & INODE_MASK, size, before.st_mtime_ns, before.st_ctime_ns),
         mode=stat.S_IMODE(before.st_mode),
         digest=hashlib.sha256(data).digest(),
         pieces=tuple(_pieces(data, options.part_id, base)),
@@ -187,7 +186,7 @@ class LargeFile:
         self._digest = hashlib.sha256()
         self._size = 0
         lengths = split(lambda offset, length: os.pread(self._fd, length, offset), self._before.st_size)
-        self.windows = tuple(_windows(lengths))
+        self.windows = tuple(_windows(lengths)) or ((0, ()),)  # a file that was emptied has one empty window
 
     def close(self) -> None:
         """Let go of the file."""
@@ -223,7 +222,7 @@ class LargeFile:
         """What was read, without pieces."""
         st, name = self._before, os.path.basename(self.path)
         return FileRead(
-            stamp=Stamp(name, st.st_ino, self._size, st.st_mtime_ns, st.st_ctime_ns),
+            stamp=Stamp(name, st.st_ino & INODE_MASK, self._size, st.st_mtime_ns, st.st_ctime_ns),
             mode=stat.S_IMODE(st.st_mode),
             digest=self._digest.digest(),
             pieces=(),

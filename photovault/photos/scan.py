@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from photovault.model import EntryKind, Stamp
+from photovault.model import INODE_MASK, EntryKind, Stamp
 from photovault.photos.rules import Rules, is_media, placeholder, stands_for
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class FoundFolder:
         mount: another file system begins here.
         others: how many things were left out.
         cloud: (name of the real file, why) of files that are not on this disk.
+        unseen: (name, why) of files that are there and cannot be looked at.
         unreadable: why the folder could not be read, or empty.
     """
 
@@ -51,7 +52,18 @@ class FoundFolder:
     folders: tuple[bytes, ...] = ()
     others: int = 0
     cloud: tuple[tuple[bytes, str], ...] = ()
+    unseen: tuple[tuple[bytes, str], ...] = ()
     unreadable: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing at all in it."""
+        return not (self.files or self.folders or self.others or self.cloud or self.unseen)
+
+    @property
+    def hidden(self) -> frozenset[bytes]:
+        """Names of files that cannot be read now, and have not gone for that."""
+        return frozenset(name for name, _ in (*self.cloud, *self.unseen))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +120,16 @@ class _Sorting:
         self._files: list[Found] = []
         self._folders: list[bytes] = []
         self._cloud: list[tuple[bytes, str]] = []
+        self._unseen: list[tuple[bytes, str]] = []
         self._others = 0
 
     def add(self, entry: os.DirEntry[bytes]) -> None:
         try:
             st = entry.stat(follow_symlinks=False)
-        except OSError:  # went away while we looked
+        except FileNotFoundError:  # went away while we looked
+            return
+        except OSError as error:
+            self._add_unseen(entry, error.strerror or type(error).__name__)
             return
         if stat.S_ISREG(st.st_mode):
             self._add_file(entry.name, st)
@@ -134,7 +150,16 @@ class _Sorting:
             folders=tuple(sorted(self._folders)),
             others=self._others,
             cloud=tuple(sorted(self._cloud)),
+            unseen=tuple(sorted(self._unseen)),
         )
+
+    def _add_unseen(self, entry: os.DirEntry[bytes], why: str) -> None:
+        """A folder will be found unreadable; a file can only be named."""
+        if entry.is_dir(follow_symlinks=False):
+            if not self._rules.exclude.excludes(self._join(entry.name), is_folder=True):
+                self._folders.append(entry.name)
+        elif self._wanted(entry.name):
+            self._unseen.append((entry.name, why))
 
     def _add_file(self, name: bytes, st: os.stat_result) -> None:
         why = placeholder(name, st)
@@ -164,7 +189,7 @@ class _Sorting:
 
 
 def _found(name: bytes, st: os.stat_result, kind: EntryKind) -> Found:
-    stamp = Stamp(name, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+    stamp = Stamp(name, st.st_ino & INODE_MASK, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
     return Found(stamp, kind, stat.S_IMODE(st.st_mode))
 
 

@@ -147,9 +147,7 @@ def _in_jpeg(window: Window, start: int = 0, stop: int = 0) -> Iterator[_Block]:
     xmp = b""
     for segment in jpeg.segments(window, start):
         if segment.code == jpeg.SOS:
-            video = _video(window, xmp, stop)
-            yield _Block(segment.start, video)
-            yield _Block(video, stop)
+            yield _Block(segment.start, _video(window, xmp, stop))
             return
         yield _Block(start if segment.start == start + 2 else segment.start, segment.stop)
         if segment.code == jpeg.APP1 and (body := jpeg.body_after(window, segment, jpeg.XMP)):

@@ -15,7 +15,6 @@ import mmap
 import os
 import threading
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -24,6 +23,7 @@ from photovault.storage.base import Buffer, Stored, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _TMP = "tmp"
 _DIRECT_MIN = 1024 * 1024

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from photovault.crypto.seal import ObjectKey, object_salt
 from photovault.errors import DamageError
@@ -36,7 +36,7 @@ def make_part(keyring: Keyring, kind: PartKind, data: Buffer, *, compress: bool 
     """The record and the encoded bytes of one part."""
     part_id = keyring.part_id(kind, data)
     if compress and len(data) > _COMPRESS_MIN:
-        encoded = zlib.compress(data, 6)
+        encoded = zlib.compress(data, 1)
         if len(encoded) < len(data):
             digest = hashlib.sha256(encoded).digest()
             record = Record(
@@ -48,7 +48,7 @@ def make_part(keyring: Keyring, kind: PartKind, data: Buffer, *, compress: bool 
 
 def plain_record(part_id: bytes, kind: PartKind, length: int) -> Record:
     """The record of a part that is stored as it is."""
-    return Record(part_id=part_id, kind=kind, codec=Codec.PLAIN, length=length, stored=length)
+    return Record(part_id, kind, Codec.PLAIN, length, length)
 
 
 class Draft:
@@ -121,8 +121,7 @@ def _zeros(count: int) -> bytes:
     return _ZEROS[:count] if count <= len(_ZEROS) else bytes(count)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Region:
+class Region(NamedTuple):
     """Where one part lies in its object: its region number (the nonce), offset and record."""
 
     number: int
@@ -139,7 +138,7 @@ def regions(records: list[Record] | tuple[Record, ...]) -> Iterator[Region]:
     """The parts of an object with their places, in order."""
     at = fmt.HEAD_END
     for number, record in enumerate(records, fmt.REGION_PARTS):
-        yield Region(number=number, offset=at, record=record)
+        yield Region(number, at, record)
         at += record.stored + fmt.TAG
 
 
@@ -193,7 +192,7 @@ def decode(record: Record, encoded: bytes) -> bytes:
         data = machine.decompress(encoded, record.length + 1)
     except zlib.error:
         raise DamageError("a stored part does not decode") from None
-    if len(data) != record.length or not machine.eof:
+    if len(data) != record.length or not machine.eof or machine.unused_data:
         raise DamageError("a stored part does not decode")
     return data
 

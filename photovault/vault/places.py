@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _VERSION = 1
+_ASKED_OFTEN = 2000  # from so many questions on a filter pays
+_FILTER_BYTES = 8 * 1024 * 1024
 _SCHEMA = """
 CREATE TABLE packs (id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, size INTEGER NOT NULL, pending BLOB);
 CREATE TABLE parts (part BLOB PRIMARY KEY, pack INTEGER NOT NULL, number INTEGER NOT NULL, offset INTEGER NOT NULL,
@@ -43,12 +45,31 @@ class Place:
         return f"packs/{self.pack[:1].hex()}/{self.pack.hex()}"
 
 
+class _Filter:
+    """Says of most parts that are not there that they are not, without asking the database: one bit per hash value."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._bits = bytearray(_FILTER_BYTES)
+        self.add(parts)
+
+    def add(self, parts: Iterable[bytes]) -> None:
+        for part in parts:
+            value = int.from_bytes(part[:8], "little") % (_FILTER_BYTES * 8)
+            self._bits[value >> 3] |= 1 << (value & 7)
+
+    def may_hold(self, part: bytes) -> bool:
+        value = int.from_bytes(part[:8], "little") % (_FILTER_BYTES * 8)
+        return bool(self._bits[value >> 3] & 1 << (value & 7))
+
+
 class Places:
     """The memory of one vault's index."""
 
     def __init__(self, path: Path) -> None:
         """Open or make the file; a damaged one is replaced."""
         self._db = open_database(path, _SCHEMA, _VERSION)
+        self._asked = 0
+        self._filter: _Filter | None = None
 
     def close(self) -> None:
         """Keep what was committed."""
@@ -72,6 +93,8 @@ class Places:
             (pack.name, pack.size, pending),
         )
         (number,) = self._db.execute("SELECT id FROM packs WHERE name = ?", (pack.name,)).fetchone()
+        if self._filter is not None:
+            self._filter.add(record.part_id for record in pack.records)
         self._db.executemany(
             "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -104,6 +127,11 @@ class Places:
 
     def has(self, part_id: bytes) -> bool:
         """Whether the part has a place."""
+        self._asked += 1
+        if self._asked == _ASKED_OFTEN:
+            self._filter = _Filter(part for (part,) in self._db.execute("SELECT part FROM parts"))
+        if self._filter is not None and not self._filter.may_hold(part_id):
+            return False
         return self._db.execute("SELECT 1 FROM parts WHERE part = ?", (part_id,)).fetchone() is not None
 
     def find(self, part_id: bytes) -> Place | None:

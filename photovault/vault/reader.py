@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 from photovault.errors import DamageError, MissingError, PhotovaultError
 from photovault.model import Entry, EntryKind
 from photovault.vault import format as fmt
-from photovault.vault.format import ObjectKind
-from photovault.vault.pack import ObjectReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from photovault.vault.pack import ObjectReader
     from photovault.vault.places import Place
     from photovault.vault.vault import Vault
 
@@ -63,7 +62,7 @@ class Fetcher:
         reader = self._readers.get(place.pack)
         if reader is None:
             start = self._vault.door.get(place.pack_name, 0, fmt.PREAMBLE.size)
-            reader = ObjectReader(self._vault.keyring, ObjectKind.PACK, start)
+            reader = self._vault.pack_reader(place.pack, place.size, start)
             with self._lock:
                 if len(self._readers) >= _READERS_MAX:
                     self._readers.clear()

@@ -12,12 +12,9 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from photovault.crypto import keys as key_tree
 from photovault.crypto.keys import FIRST_EPOCH, Keyring
-from photovault.crypto.wrap import Stretch, stretch_password, unwrap, wrap
+from photovault.crypto.wrap import Stretch, open_note, seal_note, stretch_password, unwrap, wrap
 from photovault.errors import DamageError, WrongKeyError
 from photovault.vault import format as fmt
 from photovault.vault.format import Header, Slot
@@ -26,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from photovault.crypto.keys import EpochKeys
-
-_NONCE = bytes(12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,19 +96,24 @@ def open_keyring(header: Header, slots: list[Slot], secrets: Secrets) -> tuple[K
 
     Raises:
         WrongKeyError: no slot opens.
-        DamageError: a slot opened, but the header or the chain of epochs is not this vault's.
+        DamageError: the only slot for a secret is damaged, or one opened, but the header or the chain of epochs is not
+            this vault's.
     """
     own = [slot for slot in slots if slot.vault_id == header.vault_id]
+    error: WrongKeyError | DamageError = WrongKeyError("the password, words or device key do not open this vault")
     for slot, secret in _attempts(own, secrets):
         try:
-            root = open_slot(slot, secret)
+            roots = _all_roots(open_slot(slot, secret), slot.epoch, own)
         except WrongKeyError:
             continue
-        keyring = Keyring.of(header.vault_id, _all_roots(root, slot.epoch, own))
+        except DamageError as damage:  # another slot may still open
+            error = damage
+            continue
+        keyring = Keyring.of(header.vault_id, roots)
         if not hmac.compare_digest(key_tree.mac(keyring.header_key, header.signed()), header.mac):
             raise DamageError(f"{fmt.HEADER_NAME} was changed")
         return keyring, slot
-    raise WrongKeyError("the password, words or device key do not open this vault")
+    raise error
 
 
 def check_slot(slot: Slot, keyring: Keyring) -> None:
@@ -128,10 +128,10 @@ def slot_info(slot: Slot, keyring: Keyring) -> SlotInfo:
     """Label and creation time of a slot, which need not be one that was opened."""
     epoch = slot.epoch + 1 if slot.kind == "epoch" else slot.epoch
     try:
-        plain = AESGCM(_info_key(slot.salt, keyring.epoch(epoch))).decrypt(_NONCE, slot.info, slot.context)
+        plain = open_note(slot.info, keyring.epoch(epoch).slot_info, salt=slot.salt, context=slot.context)
         value = json.loads(plain.rstrip(b"\0"))
         return SlotInfo(label=str(value["label"]), created=str(value["created"]))
-    except (InvalidTag, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         raise DamageError(f"key slot {slot.slot_id.hex()[:8]} is damaged") from None
 
 
@@ -149,14 +149,22 @@ def _attempts(slots: list[Slot], secrets: Secrets) -> Iterator[tuple[Slot, bytes
 
 def _all_roots(root: bytes, epoch: int, slots: Iterable[Slot]) -> dict[int, bytes]:
     roots = {epoch: root}
-    links = {slot.epoch: slot for slot in slots if slot.kind == "epoch"}
+    links = [slot for slot in slots if slot.kind == "epoch"]
     while epoch > FIRST_EPOCH:
-        try:
-            roots[epoch - 1] = open_slot(links[epoch - 1], roots[epoch])
-        except (KeyError, WrongKeyError):
-            raise DamageError(f"the key of epoch {epoch - 1} is missing from this vault") from None
+        root = _root_before(root, [slot for slot in links if slot.epoch == epoch - 1])
         epoch -= 1
+        roots[epoch] = root
     return roots
+
+
+def _root_before(root: bytes, links: list[Slot]) -> bytes:
+    """The root of the epoch before; a rotation that was interrupted may have left a slot that leads nowhere."""
+    for slot in links:
+        try:
+            return open_slot(slot, root)
+        except (WrongKeyError, DamageError):
+            continue
+    raise DamageError("the key of an earlier epoch is missing from this vault")
 
 
 def _stretched(secret: bytes | str, salt: bytes, stretch: Stretch | None) -> bytes:
@@ -167,14 +175,10 @@ def _stretched(secret: bytes | str, salt: bytes, stretch: Stretch | None) -> byt
     return stretch_password(secret, salt, stretch)
 
 
-def _info_key(salt: bytes, keys: EpochKeys) -> bytes:
-    return key_tree.hkdf(keys.slot_info, salt=salt, info=b"photovault/1/slot-info", size=32)
-
-
 def _seal_info(new: NewSlot, keys: EpochKeys, context: bytes) -> bytes:
     label = new.label
     plain = fmt.canonical({"created": new.created, "label": label})
-    while len(plain) > fmt.INFO_SIZE:
+    while label and len(plain) > fmt.INFO_SIZE:
         label = label[:-1]
         plain = fmt.canonical({"created": new.created, "label": label})
-    return AESGCM(_info_key(new.salt, keys)).encrypt(_NONCE, plain.ljust(fmt.INFO_SIZE, b"\0"), context)
+    return seal_note(plain.ljust(fmt.INFO_SIZE, b"\0"), keys.slot_info, salt=new.salt, context=context)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,10 +123,25 @@ class Vault:
         if not fmt.is_size(size):
             raise DamageError(f"{name} has a size that no object has")
         start = self.door.get(name, 0, fmt.HEAD_END)
-        reader = ObjectReader(self.keyring, ObjectKind.PACK, start)
+        reader = self.pack_reader(pack, size, start)
         length, _, _ = reader.head(start, size)
         sealed = self.door.get(name, size - length - fmt.TAG, length + fmt.TAG)
         return PackEntry(name=pack, size=size, records=tuple(reader.records(sealed, size)))
+
+    def pack_reader(self, pack: bytes, size: int, start: Buffer) -> ObjectReader:
+        """A way to open parts of a pack, given its beginning.
+
+        Raises:
+            DamageError: the pack is damaged.
+            UnknownVersionError: it is of a later version: no byte differs from what its name says.
+        """
+        try:
+            return ObjectReader(self.keyring, ObjectKind.PACK, start)
+        except UnknownVersionError:
+            name = fmt.object_name(ObjectKind.PACK, pack)
+            if hashlib.sha256(self.door.get(name, 0, size)).digest() == pack:
+                raise
+            raise DamageError(f"{name} is damaged in its first bytes") from None
 
     def read_single(self, kind: ObjectKind, digest: bytes) -> bytes:
         """The plaintext of an index or snapshot object."""
@@ -160,9 +176,11 @@ class Vault:
 
     def _snapshot(self, name: bytes) -> NamedSnapshot:
         plain = self.places.snapshot(name)
-        if plain is None:
-            plain = self.read_single(ObjectKind.SNAPSHOT, name)
-            self.places.add_snapshot(name, plain)
+        if plain is not None:
+            with suppress(DamageError):  # only the memory of it is damaged
+                return NamedSnapshot(name=name, snapshot=fmt.read_snapshot(plain))
+        plain = self.read_single(ObjectKind.SNAPSHOT, name)
+        self.places.add_snapshot(name, plain)
         return NamedSnapshot(name=name, snapshot=fmt.read_snapshot(plain))
 
     def commit(self, snapshot: Snapshot) -> NamedSnapshot:
@@ -176,7 +194,7 @@ class Vault:
     def slots(self) -> tuple[list[Slot], list[Finding]]:
         """The key slots, and what is wrong with those that cannot be read or were not made by this vault."""
         good, findings = [], []
-        for name in sorted(stored.name for stored in self.door.listing("keys/")):
+        for name in sorted(stored.name for stored in self.door.listing("keys/") if fmt.is_name(stored.name)):
             try:
                 slot = fmt.read_slot(self.door.get(name), name)
                 key_slots.check_slot(slot, self.keyring)
@@ -198,9 +216,9 @@ class Vault:
 
     def clear_objects(self) -> tuple[tuple[str, bytes], ...]:
         """Name and SHA-256 of header, key slots and recovery documents, as they are now."""
-        names = [fmt.HEADER_NAME, *fmt.RECOVERY_NAMES, *(stored.name for stored in self.door.listing("keys/"))]
+        slots = [stored.name for stored in self.door.listing("keys/") if fmt.is_name(stored.name)]
         found = []
-        for name in sorted(names):
+        for name in sorted([fmt.HEADER_NAME, *fmt.RECOVERY_NAMES, *slots]):
             try:
                 found.append((name, hashlib.sha256(self.door.get(name)).digest()))
             except MissingError:
@@ -262,8 +280,9 @@ def check_vacant(storage: Storage) -> None:
         raise UsageError(f"there is a vault in {storage.address} already", "use it, or choose another place")
     if any(name.startswith(("packs/", "index/", "snapshots/")) for name in names):
         raise DamageError(f"there is a vault without {fmt.HEADER_NAME} in {storage.address}", "choose another place")
-    for name in names:  # an init that was interrupted before it made a vault
-        storage.delete(name)
+    if any(name.startswith("keys/") for name in names):  # an init that was interrupted before it made a vault
+        for name in names:
+            storage.delete(name)
 
 
 def read_header(storage: Storage) -> Header:

@@ -25,11 +25,11 @@ def ask(data: bytes, name: str = "photo") -> Taken | None:
 
 def when(data: bytes, name: str = "photo") -> str | None:
     found = ask(data, name)
-    return found and found.when
+    return found.when if found else None
 
 
 def exif(tags: dict[int, str], changed: str = "") -> bytes:
-    """Exif as Pillow writes it, ``Exif\\0\\0`` and a TIFF: ``tags`` in the Exif directory, ``changed`` in the first one."""
+    """Exif as Pillow writes it, with its prefix: ``tags`` in the Exif directory, ``changed`` in the first one."""
     made = Image.Exif()
     if changed:
         made[CHANGED] = changed
@@ -66,6 +66,15 @@ def heic(tiff: bytes) -> bytes:
     return front(start)[:-8] + box(b"mdat", item)
 
 
+def heic_in_idat(tiff: bytes) -> bytes:
+    """The same with the item in the ``idat`` box, which ``iloc`` says with construction method 1."""
+    item = struct.pack(">I", 0) + tiff
+    infe = box(b"infe", b"\3\0\0\0", struct.pack(">IH4s", 7, 0, b"Exif"), b"\0")
+    iinf = box(b"iinf", b"\1\0\0\0", struct.pack(">I", 1), infe)
+    iloc = box(b"iloc", b"\2\0\0\0", b"\x44\0", struct.pack(">IIHHHII", 1, 7, 1, 0, 1, 0, len(item)))
+    return box(b"ftyp", b"avif\0\0\0\0mif1") + box(b"meta", b"\0" * 4, iinf, iloc, box(b"idat", item))
+
+
 def movie(created: int, version: int = 0) -> bytes:
     mvhd = box(b"mvhd", bytes([version, 0, 0, 0]), struct.pack(">Q" if version else ">I", created), b"\0" * 90)
     return box(b"ftyp", b"isom") + box(b"mdat", b"\0" * 100_000) + box(b"moov", mvhd)
@@ -81,6 +90,7 @@ FORMATS = {
     "png": saved("PNG", exif=exif({ORIGINAL: WHEN})),
     "webp": saved("WEBP", exif=exif({ORIGINAL: WHEN})),
     "heic": heic(TIFF),
+    "avif": heic_in_idat(TIFF),
     "jpeg xl": box(b"JXL ", b"\r\n\x87\n") + box(b"Exif", b"\0" * 4, TIFF),
     "raf": b"FUJIFILMCCD-RAW ".ljust(84, b"\0") + struct.pack(">I", 100) + b"\0" * 12 + jpeg({ORIGINAL: WHEN}),
     "cr3": box(b"ftyp", b"crx ")
@@ -251,6 +261,12 @@ def test_damaged_files_give_a_date_or_none(data: bytes, cut: int, changes: list[
 @given(data=st.binary(max_size=300), name=st.text(max_size=60) | st.from_regex(r"[12]\d{3}.?\d\d.?\d\d.{0,12}"))
 def test_any_bytes_and_any_name_give_a_date_or_none(data: bytes, name: str) -> None:
     check_any(data, name)
+
+
+def test_heic_extents_of_no_bytes_do_not_take_long() -> None:
+    rows = struct.pack(">HHH", 1, 0, 65535) * 16_000
+    iloc = box(b"iloc", b"\0" * 6, struct.pack(">H", 16_000), rows)
+    assert ask(box(b"ftyp", b"heic\0\0\0\0mif1") + box(b"meta", b"\0" * 4, iloc)) is None
 
 
 def test_an_error_of_the_disk_is_passed_on() -> None:

@@ -1,0 +1,1 @@
+"""What tests share: a world without chance, vaults, photos, and the command line."""

@@ -1,0 +1,252 @@
+"""recover.py, which lies in every vault, restores without photovault. Vaults are made through the command line."""
+
+import ast
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+import pytest
+from mnemonic import Mnemonic
+
+DOCUMENTS = Path(__file__).parents[2] / "photovault" / "vault" / "documents"
+RECOVER = DOCUMENTS / "recover.py"
+PASSWORD = unicodedata.normalize("NFC", "Grüße aus dem Süden 1987")
+BIG = 9 << 20
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A folder with src, a vault of it, the words and the password; tests must copy the vault to change it."""
+    base = tmp_path_factory.mktemp("recover")
+    make_source(base / "src")
+    (base / "password").write_text(PASSWORD + "\n", encoding="utf-8")
+    vault = ["--vault", str(base / "vault")]
+    photovault(base, "init", *vault, "--words-file", str(base / "words"), "--password-file", str(base / "password"))
+    photovault(base, "backup", str(base / "src"), *vault, "--all-files")
+    return base
+
+
+def make_source(source):
+    (source / "sub" / "empty folder").mkdir(parents=True)
+    (source / "big.mov").write_bytes(os.urandom(BIG))
+    (source / "small.jpg").write_bytes(b"small")
+    (source / "empty").write_bytes(b"")
+    (source / "sub" / "ümlaut \x1b\n name.jpg").write_bytes(b"odd")
+    if sys.platform == "linux":
+        Path(os.fsdecode(os.fsencode(source / "sub") + b"/not \xff utf-8.jpg")).write_bytes(b"odder")
+    (source / "sub" / "link").symlink_to("../small.jpg")
+    (source / "small.jpg").chmod(0o640)
+    os.utime(source / "small.jpg", ns=(1_234_567_890_123_456_789,) * 2)
+    os.utime(source / "sub", ns=(1_000_000_000_000_000_000,) * 2)
+
+
+def photovault(base, *arguments):
+    names = ("STATE_DIR", "CACHE_DIR", "CONFIG")
+    places = {f"PHOTOVAULT_{name}": str(base / name.lower()) for name in names}
+    environment = {**os.environ, **places, "PHOTOVAULT_NO_KEYRING": "1"}
+    command = [sys.executable, "-m", "photovault", *arguments]
+    subprocess.run(command, env=environment, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def recover(*arguments, code=0):
+    """Run recover.py; return what it said on stderr."""
+    command = [sys.executable, "-I", str(RECOVER), *map(str, arguments)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    said = done.stderr.decode(errors="replace")
+    assert "Traceback" not in said
+    assert done.returncode == code, said
+    return said
+
+
+def tree(folder):
+    """What a user sees in a folder: names, content or target, mode and time."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        content = str(path.readlink()) if path.is_symlink() else path.is_file() and path.read_bytes()
+        rest = () if path.is_symlink() else (status.st_mode & 0o777, status.st_mtime_ns)
+        found[str(path.relative_to(folder))] = (content, *rest)
+    return found
+
+
+def changed(path, at):
+    """Flip one bit of a file, counted from its end where `at` is negative."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.fixture
+def vault(world, tmp_path):
+    """A copy of the vault that a test may damage."""
+    return shutil.copytree(world / "vault", tmp_path / "vault")
+
+
+def the_pack(vault):
+    return max(vault.glob("packs/*/*"), key=lambda path: path.stat().st_size)
+
+
+def test_words_restore_everything(world, tmp_path):
+    recover(world / "vault", tmp_path / "out", "--words-file", world / "words")
+    assert tree(tmp_path / "out" / "src") == tree(world / "src")
+
+
+def test_password_restores_everything_in_either_unicode_form(world, tmp_path):
+    (tmp_path / "password").write_text(unicodedata.normalize("NFD", PASSWORD), encoding="utf-8")
+    recover(world / "vault", tmp_path / "out", "--password-file", tmp_path / "password")
+    assert tree(tmp_path / "out" / "src") == tree(world / "src")
+
+
+def test_four_letters_of_each_word_are_enough(world, tmp_path):
+    words = [word for word in (world / "words").read_text().split() if word.isalpha()]
+    (tmp_path / "words").write_text(", ".join(f"{place}) {word[:4].upper()}" for place, word in enumerate(words, 1)))
+    recover(world / "vault", "--list", "--words-file", tmp_path / "words")
+
+
+def test_all_2048_words_are_known():
+    english = Mnemonic("english")
+    for start in range(0, 2048, 23):
+        places = [min(place, 2047) for place in range(start, start + 23)]
+        entropy = int("".join(f"{place:011b}" for place in places) + "000", 2).to_bytes(32, "big")
+        assert loaded().secret_of_words(english.to_mnemonic(entropy)) == entropy
+
+
+@pytest.mark.parametrize("words", ["", "abandon " * 24, "abandon " * 23 + "xyzzy", "abandon " * 23 + "art"])
+def test_wrong_words_are_refused(world, tmp_path, words):
+    (tmp_path / "words").write_text(words)
+    recover(world / "vault", tmp_path / "out", "--words-file", tmp_path / "words", code=12)
+
+
+def test_wrong_password_is_refused(world, tmp_path):
+    (tmp_path / "password").write_text("not it")
+    recover(world / "vault", tmp_path / "out", "--password-file", tmp_path / "password", code=12)
+    assert not (tmp_path / "out").exists()
+
+
+def test_damage_costs_only_the_file_that_needs_the_bytes(world, vault, tmp_path):
+    changed(the_pack(vault), 5 << 20)
+    said = recover(vault, tmp_path / "out", "--words-file", world / "words", code=13)
+    want = tree(world / "src")
+    want.pop("big.mov")
+    assert "big.mov" in said
+    assert tree(tmp_path / "out" / "src") == want
+
+
+def test_a_damaged_trailer_costs_nothing_while_there_is_an_index(world, vault, tmp_path):
+    changed(the_pack(vault), -1)
+    recover(vault, tmp_path / "out", "--words-file", world / "words")
+    assert tree(tmp_path / "out" / "src") == tree(world / "src")
+
+
+def test_no_index_is_needed(world, vault, tmp_path):
+    shutil.rmtree(vault / "index")
+    recover(vault, tmp_path / "out", "--words-file", world / "words")
+    assert tree(tmp_path / "out" / "src") == tree(world / "src")
+
+
+@pytest.mark.parametrize("at", [0, 6, 7, 20, 50, 90, 5000, -1])
+def test_a_damaged_snapshot_is_named(world, vault, tmp_path, at):
+    (snapshot,) = vault.glob("snapshots/*")
+    changed(snapshot, at)
+    assert snapshot.name in recover(vault, tmp_path / "out", "--words-file", world / "words", code=13)
+
+
+def test_a_damaged_slot_is_skipped(world, vault, tmp_path):
+    damaged = next(path for path in vault.glob("keys/*") if b'"kind":"password"' in path.read_bytes())
+    changed(damaged, 100)
+    assert damaged.name in recover(vault, tmp_path / "out", "--words-file", world / "words")
+
+
+def test_a_slot_that_wants_too_much_memory_is_not_tried(world, vault, tmp_path):
+    slot = next(path for path in vault.glob("keys/*") if b'"kind":"password"' in path.read_bytes())
+    slot.write_bytes(slot.read_bytes().replace(b'"memory_kib":262144', b'"memory_kib":99999999'))
+    said = recover(vault, tmp_path / "out", "--password-file", world / "password", code=12)
+    assert "out of bounds" in said
+
+
+def test_vault_json_may_be_missing(world, vault, tmp_path):
+    (vault / "vault.json").unlink()
+    assert "vault.json" in recover(vault, tmp_path / "out", "--words-file", world / "words")
+    assert tree(tmp_path / "out" / "src") == tree(world / "src")
+
+
+def test_another_version_is_refused_before_anything_is_written(world, vault, tmp_path):
+    header = vault / "vault.json"
+    header.write_bytes(header.read_bytes().replace(b'"version":1', b'"version":2'))
+    recover(vault, tmp_path / "out", "--words-file", world / "words", code=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_overwritten(world, tmp_path):
+    target = tmp_path / "out" / "src" / "small.jpg"
+    target.parent.mkdir(parents=True)
+    target.write_text("mine")
+    assert "small.jpg" in recover(world / "vault", tmp_path / "out", "--words-file", world / "words", code=3)
+    assert target.read_text() == "mine"
+    assert (tmp_path / "out" / "src" / "big.mov").stat().st_size == BIG
+
+
+def test_a_link_in_the_way_is_not_followed(world, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "src").symlink_to(tmp_path / "elsewhere")
+    recover(world / "vault", tmp_path / "out", "--words-file", world / "words", code=3)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_no_vault_there(world, tmp_path):
+    recover(tmp_path, tmp_path / "out", "--words-file", world / "words", code=10)
+
+
+@pytest.mark.parametrize("arguments", [(), ("out",), ("out", "--words-file", "missing"), ("out", "--snapshot", "x")])
+def test_usage(world, arguments):
+    recover(world / "vault", *arguments, code=2)
+
+
+def test_it_never_writes_into_the_vault(world, vault):
+    recover(vault, vault / "packs" / "out", "--words-file", world / "words", code=2)
+
+
+def test_the_list_names_the_snapshot(world):
+    (snapshot,) = (world / "vault").glob("snapshots/*")
+    command = [sys.executable, str(RECOVER), str(world / "vault"), "--list", "--words-file", str(world / "words")]
+    assert snapshot.name[:12] in subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../../x", "/etc/x", "a\0b"])
+def test_hostile_names_stay_in_their_folder(name, capsys):
+    entry = {"kind": "link", "mode": 0, "mtime": 0, "name": name, "target": "x"}
+    safe = loaded().Vault("").safe_name("folder", entry)
+    assert safe not in ("", ".", "..")
+    assert not set(safe) & set("/\0")
+    assert safe in capsys.readouterr().err
+
+
+def loaded():
+    specification = importlib.util.spec_from_file_location("recover", RECOVER)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_it_is_short_and_needs_only_cryptography():
+    text = RECOVER.read_text(encoding="utf-8")
+    names = set()
+    for node in ast.walk(ast.parse(text, feature_version=(3, 9))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            names.add(node.module.split(".")[0])
+    assert len(text.splitlines()) <= 400
+    assert names - set(sys.stdlib_module_names) == {"cryptography"}
+
+
+def test_the_text_for_the_finder_names_what_he_needs():
+    text = (DOCUMENTS / "RECOVER.txt").read_text(encoding="ascii")
+    for word in ("24 recovery words", "password", "python.org", "install cryptography", "FORMAT.md", "--words-file"):
+        assert word in text
+    assert len(text.splitlines()) <= 100
