@@ -84,8 +84,6 @@ def make_on_terminal(made: App, out: Output, *, words_file: str | None, sources:
         out.line(f"  configuration written to {made.config_path}")
     else:
         out.line(f"  {made.config_path} is there already and stays as it is: put this vault in it, or use --vault")
-    elif sources:
-        out.line(f"  {made.config_path} was there already; put the folders under [[sources]] there yourself")
     if words_file is not None:
         out.line(f"  recovery words written to {words_file}: print or copy them, then delete the file")
     else:

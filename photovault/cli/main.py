@@ -19,7 +19,7 @@ import typer
 
 from photovault import __version__
 from photovault.cli.options import Call, with_common
-from photovault.errors import CancelledError, PhotovaultError, UsageError
+from photovault.errors import PhotovaultError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
