@@ -199,7 +199,8 @@ def test_a_link_in_the_way_is_not_followed(world, tmp_path):
 
 
 def test_no_vault_there(world, tmp_path):
-    recover(tmp_path, tmp_path / "out", "--words-file", world / "words", code=10)
+    (tmp_path / "nothing").mkdir()
+    recover(tmp_path / "nothing", tmp_path / "out", "--words-file", world / "words", code=10)
 
 
 @pytest.mark.parametrize("arguments", [(), ("out",), ("out", "--words-file", "missing"), ("out", "--snapshot", "x")])

@@ -91,22 +91,37 @@ def key_vectors() -> Iterator[Vector]:
                 continue
             key = keys.derive(root, VAULT, label.encode()).hex()
             yield common | {
-                "name": f"{label}, epoch {epoch}", "kind": "derived", "root": root.hex(), "label": label, "key": key
-            }  # fmt: skip
+                "name": f"{label}, epoch {epoch}",
+                "kind": "derived",
+                "root": root.hex(),
+                "label": label,
+                "key": key,
+            }
     for kind in PartKind:
         for data in (b"", b"photo", noise("part", 300)):
             part_id = FIRST.part_id(kind, data).hex()
             name = f"part of kind {kind:d}, {len(data)} bytes"
             yield common | {
-                "name": name, "kind": "part-id", "root": ROOT_1.hex(), "part": int(kind), "data": data.hex(), "id": part_id
-            }  # fmt: skip
+                "name": name,
+                "kind": "part-id",
+                "root": ROOT_1.hex(),
+                "part": int(kind),
+                "data": data.hex(),
+                "id": part_id,
+            }
     yield from _word_vectors()
 
 
 def _word_vectors() -> Iterator[Vector]:
     for secret in (bytes(32), b"\xff" * 32, WORDS):
         text = " ".join(to_words(secret))
-        yield {"name": f"words of {secret[:2].hex()}", "kind": "words", "expect": "opens", "secret": secret.hex(), "words": text}
+        yield {
+            "name": f"words of {secret[:2].hex()}",
+            "kind": "words",
+            "expect": "opens",
+            "secret": secret.hex(),
+            "words": text,
+        }
     words = to_words(WORDS)
     wrong = {
         "two words swapped": (words[1], words[0], *words[2:]),
@@ -158,7 +173,11 @@ def _spoilt_json(good: bytes, value: Vector) -> Iterator[tuple[str, str, bytes]]
     yield "no line feed", "tampered", good[:-1]
     yield "two line feeds", "tampered", good + b"\n"
     yield "cut short", "tampered", good[: len(good) // 2]
-    yield "keys in another order", "tampered", json.dumps(dict(reversed(value.items())), separators=(",", ":")).encode() + b"\n"
+    yield (
+        "keys in another order",
+        "tampered",
+        json.dumps(dict(reversed(value.items())), separators=(",", ":")).encode() + b"\n",
+    )
     yield "white space", "tampered", json.dumps(value, sort_keys=True).encode() + b"\n"
     yield "a key twice", "tampered", b'{"format":"photovault",' + good[1:]
     yield "an unknown field", "tampered", _json(value | {"more": 1})
@@ -198,13 +217,23 @@ def slot_vectors() -> Iterator[Vector]:
     """Key slots: read, opened by the secret, compared with the MAC, and the label read."""
     password = "Schl\u00fcssel zum Foto\u0301album"  # neither composed nor decomposed all over
     secrets: dict[str, bytes | str] = {"password": password, "words": WORDS, "device": DEVICE, "epoch": ROOT_2}
-    made = {kind: make_slot(new_slot(kind, secret), keyring=FIRST) for kind, secret in secrets.items() if kind != "epoch"}
+    made = {
+        kind: make_slot(new_slot(kind, secret), keyring=FIRST) for kind, secret in secrets.items() if kind != "epoch"
+    }
     made["epoch"] = make_slot(new_slot("epoch", ROOT_2), keyring=BOTH, epoch=1)
     for kind, slot in made.items():
         yield _slot(kind, "opens", slot, secrets[kind])
     yield _slot("password in another Unicode form", "opens", made["password"], "Schlu\u0308ssel zum Fot\u00f3album")
-    yield _slot("epoch 2", "opens", make_slot(new_slot("device", DEVICE, 2), keyring=BOTH), DEVICE) | {"root": ROOT_2.hex()}
-    for kind, secret in (("password", password + " "), ("password", ""), ("words", OTHER), ("device", WORDS), ("epoch", ROOT_1)):
+    yield _slot("epoch 2", "opens", make_slot(new_slot("device", DEVICE, 2), keyring=BOTH), DEVICE) | {
+        "root": ROOT_2.hex()
+    }
+    for kind, secret in (
+        ("password", password + " "),
+        ("password", ""),
+        ("words", OTHER),
+        ("device", WORDS),
+        ("epoch", ROOT_1),
+    ):
         yield _slot(f"{kind}, another secret {len(secret)}", "wrong key", made[kind], secret)
     yield from _spoilt_slots(made, password)
 
@@ -236,8 +265,10 @@ def _spoilt_slots(made: dict[str, Slot], password: str) -> Iterator[Vector]:
 
     yield from (of(name, expect, data) for name, expect, data in _spoilt_json(device.encode(), value))
     for name, at, expect in (
-        ("commitment", 0, "wrong key"), ("root", 32, "tampered"), ("tag", 64, "tampered"),
-    ):  # fmt: skip
+        ("commitment", 0, "wrong key"),
+        ("root", 32, "tampered"),
+        ("tag", 64, "tampered"),
+    ):
         wrapped = bytearray(device.wrapped)
         wrapped[at] ^= 1
         yield of(f"a bit of the {name}", expect, replace(device, wrapped=bytes(wrapped)).encode())
@@ -253,10 +284,17 @@ def _spoilt_slots(made: dict[str, Slot], password: str) -> Iterator[Vector]:
     yield of("short wrapped", "tampered", _json(value | {"wrapped": value["wrapped"][:-2]}))
     yield of("kdf of a password", "tampered", _json(value | {"kdf": _kdf()}))
     for name, change in {
-        "63 MiB": {"memory_kib": 63 * 1024}, "5 GiB": {"memory_kib": 5 * 1024 * 1024}, "no pass": {"passes": 0},
-        "65 passes": {"passes": 65}, "no lane": {"lanes": 0}, "65 lanes": {"lanes": 65}, "half a pass": {"passes": 0.5},
-        "negative": {"memory_kib": -1}, "another kdf": {"name": "scrypt"}, "more": {"more": 1},
-    }.items():  # fmt: skip
+        "63 MiB": {"memory_kib": 63 * 1024},
+        "5 GiB": {"memory_kib": 5 * 1024 * 1024},
+        "no pass": {"passes": 0},
+        "65 passes": {"passes": 65},
+        "no lane": {"lanes": 0},
+        "65 lanes": {"lanes": 65},
+        "half a pass": {"passes": 0.5},
+        "negative": {"memory_kib": -1},
+        "another kdf": {"name": "scrypt"},
+        "more": {"more": 1},
+    }.items():
         text = _json(json.loads(made["password"].encode()) | {"kdf": _kdf() | change})
         yield _slot_text(f"password, {name}", "tampered", text, made["password"].name, password)
 
@@ -270,7 +308,9 @@ def _kdf() -> Vector:
 Part = tuple[Record, bytes]
 
 
-def part(data: bytes, kind: PartKind = PartKind.CONTENT, encoded: bytes | None = None, keyring: Keyring = FIRST) -> Part:
+def part(
+    data: bytes, kind: PartKind = PartKind.CONTENT, encoded: bytes | None = None, keyring: Keyring = FIRST
+) -> Part:
     """A part and its encoded bytes; with codec zlib if those are given."""
     record = Record(
         part_id=keyring.part_id(kind, data),
@@ -327,15 +367,20 @@ def _object(
         "commitment": preamble.commitment.hex(),
         "parts": [
             {
-                "id": record.part_id.hex(), "kind": int(record.kind), "codec": int(record.codec), "length": record.length,
+                "id": record.part_id.hex(),
+                "kind": int(record.kind),
+                "codec": int(record.codec),
+                "length": record.length,
                 "encoded": b64(encoded),
             }
             for record, encoded in parts
         ],
-    }  # fmt: skip
+    }
 
 
-def _vector(name: str, expect: str, data: bytes, kind: ObjectKind = ObjectKind.PACK, keyring: Keyring = FIRST) -> Vector:
+def _vector(
+    name: str, expect: str, data: bytes, kind: ObjectKind = ObjectKind.PACK, keyring: Keyring = FIRST
+) -> Vector:
     roots = {str(epoch): root.hex() for epoch, root in keyring.roots.items()}
     common = {"name": name, "kind": "object", "expect": expect, "object_kind": int(kind)}
     return common | {"vault": VAULT.hex(), "roots": roots, "object": b64(data)}
@@ -346,11 +391,25 @@ def _flips(twins: Sequence[Part]) -> Iterator[Vector]:
     end = second.offset + second.sealed_size
     trailer = fmt.SIZE_MIN - 2 * fmt.RECORD.size - fmt.TAG
     places = {
-        "magic": 0, "kind": 7, "epoch": 8, "high byte of the epoch": 11, "zero": 12, "salt": 16, "commitment": 48,
-        "head": 80, "tag of the head": 96, "first part": first.offset, "tag of the first part": second.offset - 1,
-        "second part": second.offset, "tag of the second part": end - 1, "padding": end, "last of the padding": trailer - 17,
-        "tag of the padding": trailer - 1, "trailer": trailer, "tag of the trailer": fmt.SIZE_MIN - 1,
-    }  # fmt: skip
+        "magic": 0,
+        "kind": 7,
+        "epoch": 8,
+        "high byte of the epoch": 11,
+        "zero": 12,
+        "salt": 16,
+        "commitment": 48,
+        "head": 80,
+        "tag of the head": 96,
+        "first part": first.offset,
+        "tag of the first part": second.offset - 1,
+        "second part": second.offset,
+        "tag of the second part": end - 1,
+        "padding": end,
+        "last of the padding": trailer - 17,
+        "tag of the padding": trailer - 1,
+        "trailer": trailer,
+        "tag of the trailer": fmt.SIZE_MIN - 1,
+    }
     common = {"kind": "object", "object_kind": 1, "of": "two parts", "vault": VAULT.hex(), "roots": {"1": ROOT_1.hex()}}
     for name, at in places.items():
         yield common | {"name": f"a bit of the {name}", "expect": "tampered", "flip": [at, 1]}
@@ -359,9 +418,10 @@ def _flips(twins: Sequence[Part]) -> Iterator[Vector]:
     for left in (0, 79, 80, 111, 112, 8192, fmt.SIZE_MIN - 1):
         yield common | {"name": f"cut to {left} bytes", "expect": "tampered", "cut": left}
     yield common | {
-        "name": "two parts in each other's place", "expect": "tampered",
+        "name": "two parts in each other's place",
+        "expect": "tampered",
         "swap": [first.offset, second.offset, first.sealed_size],
-    }  # fmt: skip
+    }
     yield common | {"name": "another root", "expect": "tampered", "roots": {"1": OTHER.hex()}}
     yield common | {"name": "another vault", "expect": "tampered", "vault": OTHER[:16].hex()}
     yield common | {"name": "as an index", "expect": "tampered", "object_kind": 2}
@@ -381,19 +441,24 @@ def _broken_rules(small: Part, twins: Sequence[Part], squeezed: Part) -> Iterato
     yield _vector("padding a byte shorter", "tampered", by_hand([small], head={2: fmt.SIZE_MIN - 300}))
     yield _vector("trailer of 4 GiB", "tampered", by_hand([small], head={0: 2**32 - 76}))
     for name, change in {
-        "plain, with a digest": {"digest": noise("digest", 32)}, "plain, of another length": {"length": 23},
-        "an index in a pack": {"kind": PartKind.INDEX}, "more than 4 MiB": {"codec": Codec.ZLIB, "length": 2**22 + 1},
-    }.items():  # fmt: skip
+        "plain, with a digest": {"digest": noise("digest", 32)},
+        "plain, of another length": {"length": 23},
+        "an index in a pack": {"kind": PartKind.INDEX},
+        "more than 4 MiB": {"codec": Codec.ZLIB, "length": 2**22 + 1},
+    }.items():
         yield _vector(name, "tampered", by_hand([(changed(small[0], **change), small[1])]))
     for name, at, value in (("unknown codec", 33, 2), ("unknown part kind", 32, 9)):
         yield _vector(name, NEWER, by_hand([small], trailer=_patched(small[0], at, value)))
     yield _vector("record not zero", "tampered", by_hand([small], trailer=_patched(small[0], 34, 1)))
     text, encoded = zlib.decompress(squeezed[1]), squeezed[1]
     for name, length, stored in (
-        ("less than it claims", len(text) + 1, encoded), ("more than it claims", len(text) - 1, encoded),
-        ("bytes after the end", len(text), encoded + b"\0"), ("cut", len(text), encoded[:-1]), ("no zlib", 24, bytes(24)),
+        ("less than it claims", len(text) + 1, encoded),
+        ("more than it claims", len(text) - 1, encoded),
+        ("bytes after the end", len(text), encoded + b"\0"),
+        ("cut", len(text), encoded[:-1]),
+        ("no zlib", 24, bytes(24)),
         ("much more than it claims", 1000, zlib.compress(bytes(3_000_000), 9)),
-    ):  # fmt: skip
+    ):
         record = changed(squeezed[0], length=length, stored=len(stored), digest=hashlib.sha256(stored).digest())
         yield _vector(f"zlib: {name}", "tampered", by_hand([(record, stored)]))
     index = part(b"", PartKind.INDEX)
@@ -453,27 +518,42 @@ def _region(key: ObjectKey, number: int, data: bytes, associated: bytes) -> byte
 def index_vectors() -> Iterator[Vector]:
     """The plaintext of index objects."""
     packs = [
-        PackEntry(name=noise(f"pack {n}", 32), size=2**14 << n, records=tuple(_index_record(n, m) for m in range(n + 1)))
+        PackEntry(
+            name=noise(f"pack {n}", 32), size=2**14 << n, records=tuple(_index_record(n, m) for m in range(n + 1))
+        )
         for n in range(3)
     ]
     good = fmt.encode_index(packs)
     value = [
         {
-            "name": pack.name.hex(), "size": pack.size,
+            "name": pack.name.hex(),
+            "size": pack.size,
             "parts": [
-                {"id": r.part_id.hex(), "kind": int(r.kind), "codec": int(r.codec), "length": r.length, "stored": r.stored}
+                {
+                    "id": r.part_id.hex(),
+                    "kind": int(r.kind),
+                    "codec": int(r.codec),
+                    "length": r.length,
+                    "stored": r.stored,
+                }
                 for r in pack.records
             ],
         }
         for pack in packs
-    ]  # fmt: skip
+    ]
     yield {"name": "three packs", "kind": "index", "expect": "opens", "plain": good.hex(), "packs": value}
     yield {"name": "empty", "kind": "index", "expect": "opens", "plain": "", "packs": []}
     for name, expect, at, byte in (
-        ("a size that no pack has", "tampered", 32, 1), ("2 GiB", "tampered", 35, 128), ("more parts than there are", "tampered", 39, 255),
-        ("part kind 4", "tampered", 72, 4), ("part kind 5", NEWER, 72, 5), ("codec 2", NEWER, 73, 2), ("not zero", "tampered", 74, 1),
-        ("plain, of another length", "tampered", 80, 7), ("more than 4 MiB", "tampered", 79, 1),
-    ):  # fmt: skip
+        ("a size that no pack has", "tampered", 32, 1),
+        ("2 GiB", "tampered", 35, 128),
+        ("more parts than there are", "tampered", 39, 255),
+        ("part kind 4", "tampered", 72, 4),
+        ("part kind 5", NEWER, 72, 5),
+        ("codec 2", NEWER, 73, 2),
+        ("not zero", "tampered", 74, 1),
+        ("plain, of another length", "tampered", 80, 7),
+        ("more than 4 MiB", "tampered", 79, 1),
+    ):
         bad = bytearray(good)
         bad[at] = byte
         yield {"name": name, "kind": "index", "expect": expect, "plain": bad.hex()}
@@ -507,15 +587,35 @@ def entry_of(value: Vector) -> Entry:
 
 def _entries() -> list[Vector]:
     ids = [noise(f"id {n}", 32).hex() for n in range(4)]
-    file = {"kind": "file", "mode": 0o644, "mtime_ns": 1_600_000_000_123_456_789, "size": 5, "digest": ids[0], "parts": ids[:1]}
+    file = {
+        "kind": "file",
+        "mode": 0o644,
+        "mtime_ns": 1_600_000_000_123_456_789,
+        "size": 5,
+        "digest": ids[0],
+        "parts": ids[:1],
+    }
     return [
         file | {"name": b"..".hex(), "size": 0, "parts": [], "digest": hashlib.sha256().hexdigest()},
         file | {"name": b"IMG_1.jpg".hex(), "taken": "2020-05-04T13:22:11+02:00", "taken_source": "exif"},
-        {"kind": "folder", "name": b"a folder".hex(), "mode": 0o4755, "mtime_ns": -1, "size": 10, "files": 2, "parts": ids[1:3]},
+        {
+            "kind": "folder",
+            "name": b"a folder".hex(),
+            "mode": 0o4755,
+            "mtime_ns": -1,
+            "size": 10,
+            "files": 2,
+            "parts": ids[1:3],
+        },
         {"kind": "folder", "name": b"an empty folder".hex(), "mode": 0, "mtime_ns": 0},
         {"kind": "link", "name": b"link".hex(), "mode": 0o777, "mtime_ns": 1, "target": b"../\xff/x".hex()},
         file | {"name": b'quote " backslash \\ line\n'.hex(), "unsettled": True},
-        file | {"name": "n\u00e4me \U0001f4f7".encode().hex(), "xattrs": [["user.b", ""], ["user.\u00e4", "00ff"]], "parts": ids},
+        file
+        | {
+            "name": "n\u00e4me \U0001f4f7".encode().hex(),
+            "xattrs": [["user.b", ""], ["user.\u00e4", "00ff"]],
+            "parts": ids,
+        },
         file | {"name": b"\xff\xfe raw".hex(), "mtime_ns": 2**70},
     ]
 
@@ -535,9 +635,12 @@ def _paging(name: str, names: list[bytes]) -> Vector:
     """Links of mode 0 and time 0 that point at nothing, by name."""
     pages = list(fmt.encode_pages((one, fmt.encode_entry(bare(one))) for one in names))
     return {
-        "name": name, "kind": "paging", "expect": "opens", "names": b" ".join(names).decode(),
+        "name": name,
+        "kind": "paging",
+        "expect": "opens",
+        "names": b" ".join(names).decode(),
         "pages": [{"entries": len(fmt.read_page(page)), "sha256": hashlib.sha256(page).hexdigest()} for page in pages],
-    }  # fmt: skip
+    }
 
 
 def bare(name: bytes) -> Entry:
@@ -565,22 +668,41 @@ def _spoilt_pages(page: Vector) -> Iterator[Vector]:
     yield of("a line feed", fmt.canonical(page) + b"\n")
     yield of("no entry is a map", fmt.canonical(page | {"entries": [1]}))
     yield of("empty", b"")
-    yield of("nested too deep", b"[" * 100_000)
+    yield of("nested too deep", b"[" * 30_000)
     yield of("infinity", fmt.canonical(page).replace(b'"mtime":-1,', b'"mtime":-Infinity,'))
     yield with_entry("a name twice", file, file)
     yield with_entry("out of order", link, file)
     for name, change in {
-        "unknown field": {"more": 1}, "unknown kind": {"kind": "socket"}, "mode too large": {"mode": 4096},
-        "mode negative": {"mode": -1}, "mode as text": {"mode": "420"}, "time as float": {"mtime": 1.5}, "time null": {"mtime": None},
-        "time too large": {"mtime": 2**100}, "size as text": {"size": "5"}, "size negative": {"size": -5}, "size true": {"size": True},
-        "size too large": {"size": 2**63}, "digest in upper case": {"sha256": file["sha256"].upper()},
-        "digest too short": {"sha256": file["sha256"][2:]}, "no digest": {"sha256": ""}, "parts as text": {"parts": ""},
-        "a part too short": {"parts": ["00"]}, "a part as a number": {"parts": [0]}, "white space in hex": {"parts": [" " + "0" * 63]},
-        "facts as a list": {"facts": []}, "taken as a number": {"facts": {"taken": 2020}}, "unsettled false": {"unsettled": False},
-        "attributes as a list": {"xattrs": []}, "attribute not in hex": {"xattrs": {"user.a": "0"}},
-        "name with half a surrogate pair": {"name": "\ud83d"}, "name that spells UTF-8 in escapes": {"name": "\udcc3\udca4"},
-        "name as a number": {"name": 1}, "target of a file": {"target": "x"}, "files of a file": {"files": 1},
-    }.items():  # fmt: skip
+        "unknown field": {"more": 1},
+        "unknown kind": {"kind": "socket"},
+        "mode too large": {"mode": 4096},
+        "mode negative": {"mode": -1},
+        "mode as text": {"mode": "420"},
+        "time as float": {"mtime": 1.5},
+        "time null": {"mtime": None},
+        "time too large": {"mtime": 2**100},
+        "size as text": {"size": "5"},
+        "size negative": {"size": -5},
+        "size true": {"size": True},
+        "size too large": {"size": 2**63},
+        "digest in upper case": {"sha256": file["sha256"].upper()},
+        "digest too short": {"sha256": file["sha256"][2:]},
+        "no digest": {"sha256": ""},
+        "parts as text": {"parts": ""},
+        "a part too short": {"parts": ["00"]},
+        "a part as a number": {"parts": [0]},
+        "white space in hex": {"parts": [" " + "0" * 63]},
+        "facts as a list": {"facts": []},
+        "taken as a number": {"facts": {"taken": 2020}},
+        "unsettled false": {"unsettled": False},
+        "attributes as a list": {"xattrs": []},
+        "attribute not in hex": {"xattrs": {"user.a": "0"}},
+        "name with half a surrogate pair": {"name": "\ud83d"},
+        "name that spells UTF-8 in escapes": {"name": "\udcc3\udca4"},
+        "name as a number": {"name": 1},
+        "target of a file": {"target": "x"},
+        "files of a file": {"files": 1},
+    }.items():
         yield with_entry(f"file: {name}", file | change)
     for entry in (file, folder, link):
         for field in entry.keys() - {"facts"}:
@@ -619,7 +741,10 @@ def _snapshot_fields(number: int, previous: str | None) -> Vector:
         "previous": previous,
         "root": [noise("root page", 32).hex()],
         "counts": {"files": 3, "folders": 2, "links": 1, "size": 12345},
-        "sources": [{"label": "photos", "path": "/home/me/photos", "offline": False}, {"label": "old", "path": "/mnt/\udcff", "offline": True}],
+        "sources": [
+            {"label": "photos", "path": "/home/me/photos", "offline": False},
+            {"label": "old", "path": "/mnt/\udcff", "offline": True},
+        ],
         "clear": [["vault.json", noise("digest", 32).hex()]],
         "epoch": number,
         "program": "photovault 0",
@@ -652,14 +777,26 @@ def _spoilt_snapshots(value: Vector) -> Iterator[Vector]:
         yield of(f"no {field}", fmt.canonical({key: value[key] for key in value if key != field}))
         yield of(f"{field} as a map of maps", fmt.canonical(value | {field: {"a": {}}}))
     for name, change in {
-        "number 0": {"number": 0}, "number as text": {"number": "1"}, "epoch 0": {"epoch": 0}, "negative problems": {"problems": -1},
-        "previous empty": {"previous": ""}, "previous too short": {"previous": "00"}, "time without Z": {"time": value["time"][:-1]},
-        "month 13": {"time": "2024-13-01T00:00:00.000000Z"}, "tags as text": {"tags": "abc"}, "a number among tags": {"tags": [1]},
-        "root as text": {"root": "00"}, "sources as a map": {"sources": {}}, "clear as text": {"clear": ""},
-        "device with more": {"device": value["device"] | {"more": 1}}, "device id short": {"device": {"id": "00", "name": ""}},
-        "counts with more": {"counts": value["counts"] | {"more": 1}}, "a count as text": {"counts": value["counts"] | {"files": "3"}},
-        "offline as number": {"sources": [value["sources"][0] | {"offline": 0}]}, "source of numbers": {"sources": [1]},
-    }.items():  # fmt: skip
+        "number 0": {"number": 0},
+        "number as text": {"number": "1"},
+        "epoch 0": {"epoch": 0},
+        "negative problems": {"problems": -1},
+        "previous empty": {"previous": ""},
+        "previous too short": {"previous": "00"},
+        "time without Z": {"time": value["time"][:-1]},
+        "month 13": {"time": "2024-13-01T00:00:00.000000Z"},
+        "tags as text": {"tags": "abc"},
+        "a number among tags": {"tags": [1]},
+        "root as text": {"root": "00"},
+        "sources as a map": {"sources": {}},
+        "clear as text": {"clear": ""},
+        "device with more": {"device": value["device"] | {"more": 1}},
+        "device id short": {"device": {"id": "00", "name": ""}},
+        "counts with more": {"counts": value["counts"] | {"more": 1}},
+        "a count as text": {"counts": value["counts"] | {"files": "3"}},
+        "offline as number": {"sources": [value["sources"][0] | {"offline": 0}]},
+        "source of numbers": {"sources": [1]},
+    }.items():
         yield of(name, fmt.canonical(value | change))
 
 
@@ -678,38 +815,57 @@ def vault_vectors() -> Iterator[Vector]:
     first = _backup(objects, FIRST, {b"a.jpg": b"the first photo"}, 1, None)
     second = _backup(objects, BOTH, {b"a.jpg": b"the first photo", b"b.jpg": b"the second photo"}, 2, first)
     good = {
-        "name": "two epochs", "kind": "vault", "expect": "opens", "words": OTHER.hex(),
+        "name": "two epochs",
+        "kind": "vault",
+        "expect": "opens",
+        "words": OTHER.hex(),
         "objects": {name: b64(data) for name, data in objects.items()},
         "files": {"photos/a.jpg": b"the first photo".hex(), "photos/b.jpg": b"the second photo".hex()},
         "snapshots": [first.hex(), second.hex()],
-    }  # fmt: skip
+    }
     yield good
     common = {"kind": "vault", "of": "two epochs", "words": OTHER.hex(), "without": []}
     yield common | {"name": "the words of epoch 1, of no use now", "expect": "tampered", "words": WORDS.hex()}
     yield common | {"name": "words of somebody else", "expect": "wrong key", "words": DEVICE.hex()}
     yield common | {"name": "the link of epochs is gone", "expect": "tampered", "without": [link.name]}
     yield common | {"name": "the slot of epoch 2 is gone", "expect": "wrong key", "without": [new.name]}
-    yield common | {"name": "the snapshot of epoch 1 is changed", "expect": "tampered", "flip": ["snapshots/" + first.hex(), 5000]}
+    yield common | {
+        "name": "the snapshot of epoch 1 is changed",
+        "expect": "tampered",
+        "flip": ["snapshots/" + first.hex(), 5000],
+    }
     pack = next(name for name in objects if name.startswith("packs/"))
     yield common | {"name": "a pack of epoch 1 is changed", "expect": "tampered", "flip": [pack, 112]}
     yield common | {"name": "a pack of epoch 1 is gone", "expect": "tampered", "without": [pack]}
 
 
-def _backup(objects: dict[str, bytes], keyring: Keyring, files: dict[bytes, bytes], number: int, previous: bytes | None) -> bytes:
+def _backup(
+    objects: dict[str, bytes], keyring: Keyring, files: dict[bytes, bytes], number: int, previous: bytes | None
+) -> bytes:
     """What a run stores; what the vault has is not stored again."""
     contents = [part(data, keyring=keyring) for data in files.values()]
     listed = [
         Entry(
-            name=name, kind=EntryKind.FILE, mode=0o600, mtime_ns=number, size=len(data), digest=hashlib.sha256(data).digest(),
+            name=name,
+            kind=EntryKind.FILE,
+            mode=0o600,
+            mtime_ns=number,
+            size=len(data),
+            digest=hashlib.sha256(data).digest(),
             parts=(record.part_id,),
         )
         for (name, data), (record, _) in zip(files.items(), contents, strict=True)
-    ]  # fmt: skip
+    ]
     inner = _page(listed, keyring)
     top = Entry(
-        name=b"photos", kind=EntryKind.FOLDER, mode=0o700, mtime_ns=0, size=sum(map(len, files.values())), files=len(files),
+        name=b"photos",
+        kind=EntryKind.FOLDER,
+        mode=0o700,
+        mtime_ns=0,
+        size=sum(map(len, files.values())),
+        files=len(files),
         parts=(inner[0].part_id,),
-    )  # fmt: skip
+    )
     outer = _page([top], keyring)
     added = contents[number - 1 :]
     pack = _store(objects, ObjectKind.PACK, [*added, inner, outer], keyring)
