@@ -2,8 +2,9 @@
 
 Structure: header, key slots and recovery documents against the newest snapshot's list of them; every device's chain of
 snapshots against itself and against what this device saw before; every listing of every snapshot; every part of every
-file has a place in a pack that is there and has its size.  Data: packs, all or a sample, are read, compared with their
-names (SHA-256), opened, and every part's id is computed again.  ``scrub`` needs no key: it compares names only.
+file has a place in a pack that is there and has its size.  Data: index objects and snapshots are compared with their
+names (SHA-256); packs, all or a sample, too, and opened, and every part's id is computed again.  ``scrub`` needs no
+key: it compares names only.
 
 A finding says what is wrong and which files of which snapshots it costs.  Guarantee: after a check of all data without
 a finding, every file of every snapshot can be restored.  Nothing is changed by a check.
@@ -15,6 +16,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from photovault.config import parse_size
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from photovault.device import Device
+    from photovault.gate.door import Door
     from photovault.progress import Progress
     from photovault.storage.base import Storage
     from photovault.vault.reader import Reader
@@ -114,6 +117,8 @@ def run_check(
     check.findings += snapshots.damaged
     check.findings += check_clear(vault, snapshots.found)
     check.findings += check_chains(snapshots, device)
+    if amount.share or amount.size:
+        check.singles()
     packs = {fmt.digest_of(s.name): s.size for s in vault.door.listing("packs/") if fmt.is_name(s.name)}
     check.packs(packs, plan_check(packs, amount, seed))
     for one in snapshots.found:
@@ -172,10 +177,7 @@ def scrub(storage: Storage, workers: Workers, progress: Progress) -> CheckReport
     progress.total(len(sizes), sum(sizes.values()))
     findings, size = [], 0
 
-    def work(name: str) -> Finding | None:
-        return _scrub_one(storage, name)
-
-    for name, finding in workers.ordered(work, sorted(sizes), AHEAD):
+    for name, finding in workers.ordered(partial(_scrub_one, storage), sorted(sizes), AHEAD):
         if finding is not None:
             findings.append(finding)
         size += sizes[name]
@@ -183,7 +185,7 @@ def scrub(storage: Storage, workers: Workers, progress: Progress) -> CheckReport
     return CheckReport(findings=tuple(findings), packs=len(sizes), packs_read=len(sizes), bytes_read=size)
 
 
-def _scrub_one(storage: Storage, name: str) -> Finding | None:
+def _scrub_one(storage: Storage | Door, name: str) -> Finding | None:
     try:
         data = storage.get(name)
     except MissingError as error:
@@ -216,6 +218,16 @@ class _Check:
     _bad: dict[bytes, str] = field(default_factory=dict)
     _bad_packs: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     _good_pages: set[bytes] = field(default_factory=set)
+
+    def singles(self) -> None:
+        """Index objects and snapshots: those that were read once are remembered, but they must still be there as they were."""
+        known = {finding.where for finding in self.findings}
+        prefixes = [fmt.PREFIX_OF[kind] for kind in (ObjectKind.INDEX, ObjectKind.SNAPSHOT)]
+        names = sorted(s.name for p in prefixes for s in self.vault.door.listing(p) if fmt.is_name(s.name))
+        work = partial(_scrub_one, self.vault.door)
+        for _, finding in self.workers.ordered(work, [name for name in names if name not in known], AHEAD):
+            if finding is not None:
+                self.findings.append(finding)
 
     def packs(self, packs: Mapping[bytes, int], chosen: Sequence[tuple[bytes, int]]) -> None:
         """Sizes of all packs, data of the chosen ones."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from photovault.catalog import Catalog, KnownFolder
 
 
-KEPT_FILES = 100_000  # so many are remembered between looking and doing; more would cost too much memory
+KEPT_FILES = 50_000  # so many are remembered between looking and doing; more would cost too much memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

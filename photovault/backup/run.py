@@ -469,7 +469,7 @@ class _Run:
 
     def _add_read(self, folder: _Folder, stamp: Stamp, entry: bytes, size: int = 0) -> None:
         new = stamp.name not in folder.names
-        self._totals.count(new=int(new), changed=int(not new), read_bytes=stamp.size)
+        self._totals.count(new=int(new), changed=int(not new), read_bytes=_counts_of(stamp, entry, 1).size)
         _add_file(folder, stamp, entry)
         self._progress.advance(1, size, os.fsdecode(folder.full(stamp.name)))
 

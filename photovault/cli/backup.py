@@ -132,9 +132,14 @@ def _sentence(totals: Totals) -> str:
     parts = [f"{totals.new:,} new", f"{totals.changed:,} changed", f"{totals.unchanged:,} unchanged"]
     if totals.moved:
         parts.append(f"{totals.moved:,} moved")
-    if totals.gone:
-        parts.append(f"{totals.gone:,} gone")
+    if _gone(totals):
+        parts.append(f"{_gone(totals):,} gone")
     return ", ".join(parts)
+
+
+def _gone(totals: Totals) -> int:
+    """Files that are nowhere any more: the old name of a moved file went, the file did not."""
+    return max(0, totals.gone - totals.moved)
 
 
 def _counted(totals: Totals) -> dict[str, int]:
@@ -143,7 +148,7 @@ def _counted(totals: Totals) -> dict[str, int]:
         "files_changed": totals.changed,
         "files_unchanged": totals.unchanged,
         "files_moved": totals.moved,
-        "files_gone": totals.gone,
+        "files_gone": _gone(totals),
         "files_left_out": totals.others,
         "files_cloud_only": totals.cloud,
         "bytes_read": totals.read_bytes,

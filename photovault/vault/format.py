@@ -429,7 +429,9 @@ def _record(fields: tuple[bytes, int, int, int, int, int, bytes], kind: ObjectKi
     record = Record(part_id, _PART_KINDS[part_kind], _CODECS[codec], length, stored, digest)
     limit = PART_MAX if kind is ObjectKind.PACK else SIZE_MAX
     plain = record.codec is Codec.PLAIN
-    if zero or record.kind not in PARTS_OF[kind] or max(length, stored) > limit or (plain and length != stored):
+    if zero or record.kind not in PARTS_OF[kind] or max(length, stored) > limit:
+        raise DamageError("a stored object lists an impossible part")
+    if plain and (length != stored or digest != _NO_DIGEST):
         raise DamageError("a stored object lists an impossible part")
     return record
 
@@ -632,7 +634,7 @@ def _text(raw: bytes) -> str:
 
 def _raw(text: str) -> bytes:
     raw = text.encode("utf-8", "surrogateescape")
-    if _text(raw) != text:  # escapes that stand for good UTF-8: a second spelling of one name
+    if _text(raw) != text:
         raise ValueError
     return raw
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from photovault.errors import DamageError, MissingError, PhotovaultError
+from photovault.errors import DamageError, MissingError, PhotovaultError, UnknownVersionError
 from photovault.model import Entry, EntryKind
 from photovault.vault import format as fmt
 
@@ -47,7 +47,7 @@ class Fetcher:
             reader = self._reader(run[0])
             start = run[0].region.offset
             data = memoryview(self._vault.door.get(run[0].pack_name, start, _end(run[-1]) - start))
-        except (DamageError, MissingError) as error:
+        except (DamageError, MissingError, UnknownVersionError) as error:
             if len(run) == 1:
                 yield run[0].region.record.part_id, error
             else:  # a pack cut short may still hold the first of them

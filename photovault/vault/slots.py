@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from photovault.crypto.keys import EpochKeys
 
+_EPOCHS_MAX = 10_000  # a rotation a day for a lifetime
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
@@ -100,20 +102,24 @@ def open_keyring(header: Header, slots: list[Slot], secrets: Secrets) -> tuple[K
             this vault's.
     """
     own = [slot for slot in slots if slot.vault_id == header.vault_id]
-    error: WrongKeyError | DamageError = WrongKeyError("the password, words or device key do not open this vault")
+    damage: DamageError | None = None
     for slot, secret in _attempts(own, secrets):
         try:
-            roots = _all_roots(open_slot(slot, secret), slot.epoch, own)
+            return _keyring(header, own, slot, open_slot(slot, secret)), slot
         except WrongKeyError:
             continue
-        except DamageError as damage:  # another slot may still open
-            error = damage
-            continue
-        keyring = Keyring.of(header.vault_id, roots)
-        if not hmac.compare_digest(key_tree.mac(keyring.header_key, header.signed()), header.mac):
-            raise DamageError(f"{fmt.HEADER_NAME} was changed")
-        return keyring, slot
-    raise error
+        except DamageError as error:  # another slot may be sound
+            damage = error
+    raise damage or WrongKeyError("the password, words or device key do not open this vault")
+
+
+def _keyring(header: Header, slots: list[Slot], slot: Slot, root: bytes) -> Keyring:
+    """All keys that a root leads to; DamageError unless slot and header were made by somebody who had it."""
+    keyring = Keyring.of(header.vault_id, _all_roots(root, slot.epoch, slots))
+    check_slot(slot, keyring)
+    if not hmac.compare_digest(key_tree.mac(keyring.header_key, header.signed()), header.mac):
+        raise DamageError(f"{fmt.HEADER_NAME} was changed")
+    return keyring
 
 
 def check_slot(slot: Slot, keyring: Keyring) -> None:
@@ -148,6 +154,8 @@ def _attempts(slots: list[Slot], secrets: Secrets) -> Iterator[tuple[Slot, bytes
 
 
 def _all_roots(root: bytes, epoch: int, slots: Iterable[Slot]) -> dict[int, bytes]:
+    if not FIRST_EPOCH <= epoch <= _EPOCHS_MAX:
+        raise DamageError("a key slot names an impossible key epoch")
     roots = {epoch: root}
     links = [slot for slot in slots if slot.kind == "epoch"]
     while epoch > FIRST_EPOCH:

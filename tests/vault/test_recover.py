@@ -221,7 +221,7 @@ def test_the_list_names_the_snapshot(world):
 @pytest.mark.parametrize("name", ["", ".", "..", "../../x", "/etc/x", "a\0b"])
 def test_hostile_names_stay_in_their_folder(name, capsys):
     entry = {"kind": "link", "mode": 0, "mtime": 0, "name": name, "target": "x"}
-    safe = loaded().Vault("").safe_name("folder", entry)
+    safe = loaded().Vault("").safe_name("", entry, "folder")
     assert safe not in ("", ".", "..")
     assert not set(safe) & set("/\0")
     assert safe in capsys.readouterr().err

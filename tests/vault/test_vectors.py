@@ -68,7 +68,9 @@ def each(file: str) -> list[Any]:
 
 def keyring_of(vector: Vector) -> Keyring:
     roots = vector.get("roots") or {"1": vector["root"]}
-    return Keyring.of(bytes.fromhex(vector["vault"]), {int(epoch): bytes.fromhex(root) for epoch, root in roots.items()})
+    return Keyring.of(
+        bytes.fromhex(vector["vault"]), {int(epoch): bytes.fromhex(root) for epoch, root in roots.items()}
+    )
 
 
 # Through photovault --------------------------------------------------------------------------------------------------
@@ -125,7 +127,9 @@ def read_slot(vector: Vector) -> None:
         created=make.CREATED,
         slot_id=slot.slot_id,
         salt=slot.salt,
-        stretch=Stretch(memory_kib=slot.stretch[0], passes=slot.stretch[1], lanes=slot.stretch[2]) if slot.stretch else None,
+        stretch=Stretch(memory_kib=slot.stretch[0], passes=slot.stretch[1], lanes=slot.stretch[2])
+        if slot.stretch
+        else None,
     )
     assert make_slot(again, keyring=writer, epoch=slot.epoch).encode() == vector["text"].encode()
 
@@ -316,7 +320,10 @@ def canonical(value: object) -> bytes:
 
 @pytest.mark.parametrize("vector", opening("key", "derived"), ids=lambda vector: vector["name"])
 def test_section_3_keys(vector: Vector) -> None:
-    assert working_key(bytes.fromhex(vector["root"]), bytes.fromhex(vector["vault"]), vector["label"]).hex() == vector["key"]
+    assert (
+        working_key(bytes.fromhex(vector["root"]), bytes.fromhex(vector["vault"]), vector["label"]).hex()
+        == vector["key"]
+    )
 
 
 @pytest.mark.parametrize("vector", opening("key", "part-id"), ids=lambda vector: vector["name"])
@@ -348,7 +355,9 @@ def test_section_4_key_slots(vector: Vector) -> None:
     secret, kdf = secret_of(vector), slot["kdf"]
     if isinstance(secret, str):
         assert kdf["name"] == "argon2id"
-        stretch = Argon2id(salt=salt, length=32, iterations=kdf["passes"], lanes=kdf["lanes"], memory_cost=kdf["memory_kib"])
+        stretch = Argon2id(
+            salt=salt, length=32, iterations=kdf["passes"], lanes=kdf["lanes"], memory_cost=kdf["memory_kib"]
+        )
         secret = stretch.derive(unicodedata.normalize("NFC", secret).encode())
     context = b"photovault/1/slot" + vault_id + bytes.fromhex(slot["id"]) + slot["kind"].encode()
     both = hkdf(secret, salt, context, 64)

@@ -280,7 +280,7 @@ def _spoilt_slots(made: dict[str, Slot], password: str) -> Iterator[Vector]:
     yield of("another kind", "wrong key", _json(value | {"kind": "words"}))
     yield of("unknown kind", NEWER, _json(value | {"kind": "passkey"}))
     for epoch in (0, 2, 3, -1, 2**32, 1.0):
-        yield of(f"epoch {epoch}", "tampered", _json(value | {"epoch": epoch}))
+        yield of(f"epoch changed to {epoch}", "tampered", _json(value | {"epoch": epoch}))
     yield of("short wrapped", "tampered", _json(value | {"wrapped": value["wrapped"][:-2]}))
     yield of("kdf of a password", "tampered", _json(value | {"kdf": _kdf()}))
     for name, change in {

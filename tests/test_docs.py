@@ -1,0 +1,93 @@
+"""What the documents say is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from photovault import errors
+from photovault.cli.main import COMMANDS
+from photovault.vault import format as fmt
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+FORMAT = (ROOT / "docs" / "format.md").read_text()
+
+
+def shell_blocks(text: str) -> list[str]:
+    return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+
+
+def test_ci_runs_the_second_command_of_the_readme() -> None:
+    assert shell_blocks(README)[1].strip() in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_first_command_of_the_readme_uses_commands_and_options_that_exist(photovault, tmp_path: Path) -> None:
+    (tmp_path / "Pictures").mkdir()
+    (tmp_path / "Pictures" / "a.jpg").write_bytes(b"photo")
+    commands = re.findall(r"\.venv/bin/photovault ([^&\n]*)", shell_blocks(README)[0])
+    assert [command.split()[0] for command in commands] == ["init", "backup"]
+    for command in commands:
+        done = photovault(*command.replace("~", str(tmp_path)).split())
+        assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_in_the_readme(name: str) -> None:
+    assert f"photovault {name}" in README
+
+
+def test_commands_in_the_readme_exist() -> None:
+    named = set(re.findall(r"`photovault ([a-z]+)", README)) | set(re.findall(r"\$ photovault ([a-z]+)", README))
+    assert named <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("path", sorted({*re.findall(r"\]\(([a-z.]+[\w/.-]*)\)", README)}))
+def test_links_of_the_readme_lead_somewhere(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("path", sorted({*re.findall(r"`(tests/[\w/.]+)`", (ROOT / "docs" / "threat-model.md").read_text())}))
+def test_each_test_named_in_the_threat_model_is_there(path: str) -> None:
+    assert "def test_" in (ROOT / path).read_text()
+
+
+def test_exit_codes_are_those_of_the_help(photovault) -> None:
+    shown = {int(code) for code in re.findall(r"(\d+)\s+[a-z]", photovault("--help").out.split("Exit codes:")[1].split("Options:")[0])}
+    family = [errors.PhotovaultError]
+    for one in family:
+        family += one.__subclasses__()
+    assert {one.exit_code for one in family} <= shown
+
+
+def test_the_format_document_is_in_the_vault_as_it_is_in_docs() -> None:
+    assert (ROOT / "photovault" / "vault" / "documents" / "FORMAT.md").read_bytes() == FORMAT.encode()
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        f"`\"{fmt.SUITE}\"`",
+        f"| 0 | 6 | magic `\"{fmt.MAGIC.decode()}\"` |",
+        f"| 80 | {fmt.HEAD.size + fmt.TAG} | region 0",
+        f"| {fmt.HEAD_END} | | regions 3",
+        f"trailer**: {fmt.RECORD.size} bytes per part",
+        f"{fmt.INDEX_PART.size} bytes each",
+        "from 2^14 to 2^24",
+        f"is a multiple of {fmt.PAGE_MEAN}; after {fmt.PAGE_MAX} entries",
+        f"exceed {fmt.PART_MAX // 2 // 2**20} MiB",
+        *(f"{int(kind)} {kind.name.lower()}" for kind in (*fmt.ObjectKind, *fmt.PartKind)),
+        *(f"{int(codec)} {codec.name.lower()}" for codec in fmt.Codec),
+        *(f'`"{kind}"`' for kind in fmt.SLOT_KINDS),
+    ],
+)  # fmt: skip
+def test_numbers_of_the_format_document_are_those_of_the_code(fact: str) -> None:
+    assert fact in FORMAT
+
+
+def test_the_sizes_of_the_format_are_powers_of_two_between_16_kib_and_16_mib() -> None:
+    assert (fmt.SIZE_MIN, fmt.SIZE_MAX) == (2**14, 2**24)
+    assert [size for size in range(2**24 + 2) if size < 4 and fmt.is_size(size)] == []
+    assert [1 << power for power in range(30) if fmt.is_size(1 << power)] == [1 << power for power in range(14, 25)]
