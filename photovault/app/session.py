@@ -93,6 +93,10 @@ class Opener(Setup):
         refreshed = session.vault.refresh()
         if refreshed.vanished:
             self._distrust(session)
+            lost = f"{refreshed.vanished} packs that were there before are missing or have another size"
+            self.warnings.append(f"{lost}; run `photovault check`")
+        self.warnings += [f"{one.where}: {one.what}; run `photovault check`" for one in refreshed.findings]
+        session.vault.places.commit()  # only now: until here a crash would make the next run find the same again
         return refreshed.findings
 
     def _distrust(self, session: Session) -> None:

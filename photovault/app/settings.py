@@ -62,6 +62,7 @@ class Setup:
         """Keep both."""
         self.settings = settings
         self.world = world or Surroundings()
+        self.warnings: list[str] = []
 
     def settings_with(self, vault: str) -> Settings:
         """The same settings for another vault."""

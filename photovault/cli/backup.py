@@ -67,6 +67,7 @@ def command(
         raise typer.Exit(PARTLY if plan.problems else 0)
     with out.meter("backing up") as meter:
         report = made.backup(request, meter)
+    out.warnings(made.warnings)
     _show(out, report)
     raise typer.Exit(PARTLY if report.problems else 0)
 

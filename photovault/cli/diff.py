@@ -28,7 +28,9 @@ def command(
     + added, - gone, M changed, R moved, t only time or rights changed.
     """
     out = call.output()
-    changes = call.app().diff(older, newer)
+    made = call.app()
+    changes = made.diff(older, newer)
+    out.warnings(made.warnings)
     for one in changes:
         before = f"{one.before} -> " if one.before else ""
         out.always(f"{_SIGNS[one.kind]}  {before}{one.path}")

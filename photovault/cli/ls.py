@@ -65,6 +65,7 @@ def command(
     if paths and not rows and not damaged:
         raise PhotovaultError(f"nothing in snapshot {one.id[:8]} is {paths[0]}", "see `photovault ls -r`")
     out.document({"snapshot": one.id, "entries": rows, "damaged": damaged})
+    out.warnings(made.warnings)
     for problem in damaged:
         out.warn(f"damaged: {problem['path'] or '/'}: {problem['what']}")
     raise typer.Exit(DAMAGED if damaged else 0)

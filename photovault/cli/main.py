@@ -19,7 +19,7 @@ import typer
 
 from photovault import __version__
 from photovault.cli.options import Call, with_common
-from photovault.errors import PhotovaultError, UsageError
+from photovault.errors import CancelledError, PhotovaultError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ COMMANDS = {
     "init": "Make a vault.",
     "backup": "Back up folders: encrypt what is new and store it in the vault.",
     "restore": "Bring files back, bit for bit.",
-    "snapshots": "List the snapshots of the vault.",
+    "snapshots": "List the snapshots of the vault, oldest first.",
     "ls": "List what a snapshot holds.",
     "diff": "Show what changed between two snapshots.",
     "check": "Check that everything in the vault is there and undamaged.",
@@ -127,8 +127,11 @@ def _invoke(args: list[str], call: Call) -> int:
     try:
         code = command.main(args, prog_name="photovault", standalone_mode=False, obj=call)
     except typer.TyperException as error:
+        call.values["json"] = call.json or "--json" in args  # what was wrong may have come before it
         raise UsageError(error.format_message(), "see `photovault --help`") from None
-    except typer.Abort:
+    except typer.Abort as stopped:
+        if isinstance(stopped.__context__, KeyboardInterrupt):
+            raise CancelledError("cancelled at a question") from None
         raise UsageError("stopped at a question") from None
     return code if isinstance(code, int) else 0
 

@@ -74,6 +74,12 @@ class Output:
         if len(problems) > shown:
             print(f"  and {len(problems) - shown} more; -v shows all", file=sys.stderr)
 
+    def warnings(self, warnings: Iterable[str]) -> None:
+        """What the user should know about the vault, on standard error, also with ``--quiet``."""
+        if not self.as_json:
+            for one in dict.fromkeys(warnings):
+                print(f"warning: {printable(one)}", file=sys.stderr)
+
     @contextmanager
     def meter(self, what: str) -> Iterator[Progress]:
         """Show how far a long command is, the way that suits who is there."""

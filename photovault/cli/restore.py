@@ -62,6 +62,7 @@ def command(
     choice = choose(paths, since, until)
     with out.meter("restoring") as meter:
         one, report = made.restore(name, choice, Path(to).expanduser(), rule, meter, dry_run=dry_run)
+    out.warnings(made.warnings)
     _show(out, one, report, to, dry_run=dry_run)
     raise typer.Exit(DAMAGED if report.damaged else PARTLY if report.problems else 0)
 

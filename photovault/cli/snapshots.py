@@ -20,8 +20,10 @@ def command(call: Call) -> None:
       photovault snapshots --json
     """
     out = call.output()
-    with call.app().browse() as (found, _):
+    made = call.app()
+    with made.browse() as (found, _):
         pass
+    out.warnings(made.warnings)
     rows = [
         {
             "id": one.id,

@@ -50,6 +50,7 @@ def command(call: Call) -> None:
             "problems": [{"path": one.path, "what": one.what, "hint": one.hint} for one in problems],
         }
     )
+    out.warnings(made.warnings)
     _show(out, found, pending)
     out.problems(problems, "not protected")
     raise typer.Exit(0 if safe else PARTLY)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from photovault.errors import GateError, PhotovaultError
+from photovault.errors import GateError, PhotovaultError, RefusedError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ class Door:
         self._inspect(candidate.kind, candidate.data)
         digest = hashlib.sha256(candidate.data).digest()
         fan = f"{digest[:1].hex()}/" if candidate.kind is Outbound.PACK else ""
-        self._storage.put(f"{prefix}{fan}{digest.hex()}", candidate.data)
+        self._put(f"{prefix}{fan}{digest.hex()}", candidate.data, digest)
         return digest
 
     def publish(self, kind: Outbound, name: str, data: bytes) -> None:
@@ -100,6 +100,23 @@ class Door:
     def delete(self, name: str) -> None:
         """Remove from the storage."""
         self._storage.delete(name)
+
+    def _put(self, name: str, data: Buffer, digest: bytes) -> None:
+        """Store an object; a damaged one under its name is replaced by the whole one, which has all that it ever had."""
+        try:
+            self._storage.put(name, data)
+        except RefusedError:
+            if not self._is_spoilt(name, digest):
+                raise
+            self._storage.delete(name)
+            self._storage.put(name, data)
+
+    def _is_spoilt(self, name: str, digest: bytes) -> bool:
+        """Whether an object is there that is not what its name says."""
+        try:
+            return hashlib.sha256(self._storage.get(name)).digest() != digest
+        except StorageError:
+            return False
 
     def _inspect(self, kind: Outbound, data: Buffer) -> None:
         try:

@@ -9,7 +9,8 @@
 - After a ``put`` has returned, ``get`` and ``listing`` of the same process see it.
 
 Names are relative, of ``[A-Za-z0-9._-]`` segments joined by ``/``.  Errors are of three kinds: ``UnavailableError`` (a
-retry may help), ``RefusedError`` (rights, quota, space) and ``MissingError``.  All methods may be called from several threads.
+retry may help), ``RefusedError`` (rights, quota, space) and ``MissingError`` (not there, or its bytes cannot be read any
+more, which costs only this object).  All methods may be called from several threads.
 """
 
 from __future__ import annotations

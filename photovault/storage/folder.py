@@ -5,7 +5,8 @@ is taken, and makes the folder durable.  File systems without hard links (exFAT,
 Packs are written and read past the page cache where the
 system can (O_DIRECT): they are used once, the cache is the user's, and a check must see the disk.
 Guarantee: an object is there whole or not at all.  A crash can leave a temporary file behind; ``listing`` never shows
-it, and ``sweep`` removes it.
+it, and the first ``put`` a day later removes it.  Not guaranteed without hard links: that two devices which put other
+bytes under one name at the same moment both learn of it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _TMP = "tmp"
 _DIRECT_MIN = 1024 * 1024
 _BLOCK = 4096
+_STALE_SECONDS = 24 * 3600  # no put takes so long, not even another device's
 _NO_DIRECT = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -41,6 +43,8 @@ class FolderStorage:
         """Use ``root``, which is made on the first ``put``."""
         self._root = root
         self._folders: set[str] = set()
+        self._was_there = False
+        self._swept = False
 
     @property
     def address(self) -> str:
@@ -50,10 +54,11 @@ class FolderStorage:
     def put(self, name: str, data: Buffer) -> None:
         """Store an object."""
         check_name(name)
-        with _translated(name, self._root, len(data)):
+        with self._translated(name, len(data)):
             self._make_folder(name.rpartition("/")[0])
             temporary = self._write_temporary(data)
             try:
+                self._sweep_once(os.stat(temporary).st_mtime)
                 self._publish(temporary, name, data)
             finally:
                 with suppress(FileNotFoundError):
@@ -62,7 +67,8 @@ class FolderStorage:
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Read a range."""
         check_name(name)
-        with _translated(name, self._root, 0), open(self._root / name, "rb", buffering=0) as file:
+        with self._translated(name), open(self._root / name, "rb", buffering=0) as file:
+            self._was_there = True
             size = os.fstat(file.fileno()).st_size
             end = size if length is None else offset + length
             if end > size or offset > size:
@@ -75,27 +81,27 @@ class FolderStorage:
 
     def listing(self, prefix: str) -> Iterator[Stored]:
         """List objects."""
-        with _translated(prefix or "the vault", self._root, 0):
+        with self._translated(prefix or "the vault"):
             if not self._root.is_dir():
-                raise UnavailableError(
-                    f"{self._root} is not there", "connect the disk or mount the share, then try again"
-                )
+                raise self._gone()
+            self._was_there = True
             yield from self._walk(prefix.rstrip("/"))
 
     def delete(self, name: str) -> None:
         """Remove an object."""
         check_name(name)
-        with _translated(name, self._root, 0), suppress(FileNotFoundError):
+        with self._translated(name), suppress(FileNotFoundError):
             os.unlink(self._root / name)
 
-    def sweep(self) -> int:
-        """Remove what crashed runs left under ``tmp/``; returns how many files.  Only while no other run writes."""
-        count = 0
-        with suppress(FileNotFoundError), _translated(_TMP, self._root, 0):
+    def _sweep_once(self, now: float) -> None:
+        """Remove what crashed runs left under ``tmp/`` more than a day before ``now``, by the clock of the disk."""
+        if self._swept:
+            return
+        self._swept = True
+        with suppress(OSError):
             for entry in list(os.scandir(self._root / _TMP)):
-                os.unlink(entry.path)
-                count += 1
-        return count
+                if entry.stat(follow_symlinks=False).st_mtime < now - _STALE_SECONDS:
+                    os.unlink(entry.path)
 
     def _walk(self, below: str) -> Iterator[Stored]:
         try:
@@ -141,10 +147,28 @@ class FolderStorage:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            if final.exists():
-                raise RefusedError(f"{name} is there already") from None
-            os.rename(temporary, final)
+            if not final.exists():
+                os.rename(temporary, final)
+            elif final.read_bytes() != data:
+                raise RefusedError(f"{name} is there already, with other contents") from None
         _sync_folder(final.parent)
+
+    def _gone(self) -> UnavailableError:
+        return UnavailableError(f"{self._root} is not there", "connect the disk or mount the share, then try again")
+
+    @contextmanager
+    def _translated(self, name: str, writing: int | None = None) -> Iterator[None]:
+        """Translate the system's errors about ``name``; ``writing``: so many bytes were to go there."""
+        try:
+            yield
+        except PhotovaultError:
+            raise
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            if writing is not None or (self._was_there and not self._root.is_dir()):
+                raise self._gone() from error
+            raise MissingError(f"{name} is not in {self._root}") from None
+        except OSError as error:
+            raise _translate(error, name, self._root, writing) from None
 
 
 def _write(path: str, data: Buffer, flags: int) -> None:
@@ -245,23 +269,13 @@ def _sync_folder(path: Path) -> None:
         os.close(fd)
 
 
-@contextmanager
-def _translated(name: str, root: Path, size: int) -> Iterator[None]:
-    try:
-        yield
-    except PhotovaultError:
-        raise
-    except FileNotFoundError:
-        raise MissingError(f"{name} is not in {root}") from None
-    except OSError as error:
-        raise _translate(error, name, root, size) from None
-
-
-def _translate(error: OSError, name: str, root: Path, size: int) -> PhotovaultError:
+def _translate(error: OSError, name: str, root: Path, writing: int | None) -> PhotovaultError:
     why = error.strerror or type(error).__name__
+    if error.errno == errno.EIO and writing is None and root.is_dir():
+        return MissingError(f"{name} cannot be read from {root}: {why}", "the disk may be failing: copy the vault")
     if error.errno in _NO_SPACE:
         return RefusedError(
-            f"no space left in {root}: {size:,} bytes were needed for {name}",
+            f"no space left in {root}: {writing or 0:,} bytes were needed for {name}",
             "free space there or choose another place; what was there before is untouched",
         )
     if error.errno in _NO_RIGHTS:

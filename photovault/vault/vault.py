@@ -80,14 +80,13 @@ class Vault:
         self.places = places
 
     def refresh(self) -> Refreshed:
-        """Bring the memory of the index up to date with the storage."""
+        """Bring the memory of the index up to date with the storage; the caller commits it."""
         present = {fmt.digest_of(s.name): s.size for s in self.door.listing("packs/") if fmt.is_name(s.name)}
         vanished = sum(present.get(name) != size for name, size in self.places.packs().items())
         if vanished:
             self.places.clear()
         findings = self._read_indexes(present)
         findings += self._adopt(present)
-        self.places.commit()
         return Refreshed(vanished=vanished, findings=tuple(findings))
 
     def _read_indexes(self, present: Mapping[bytes, int]) -> list[Finding]:

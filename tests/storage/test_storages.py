@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import TYPE_CHECKING
@@ -219,7 +220,7 @@ def test_nothing_temporary_is_left(folder: FolderStorage) -> None:
 
 @pytest.mark.parametrize("size", [100, 2 * MIB])
 @pytest.mark.parametrize(
-    ("number", "kind", "words"),
+    "failure",
     [
         (errno.ENOSPC, RefusedError, "no space left in {}: {:,} bytes were needed for a/b"),
         (errno.EDQUOT, RefusedError, "no space left in {}: {:,} bytes were needed for a/b"),
@@ -234,11 +235,10 @@ def test_an_object_that_could_not_be_written_is_not_there(
     folder: FolderStorage,
     monkeypatch: pytest.MonkeyPatch,
     size: int,
-    number: int,
-    kind: type[StorageError],
-    words: str,
+    failure: tuple[int, type[StorageError], str],
     call: str,
 ) -> None:
+    number, kind, words = failure
     folder.put("before", b"old")
 
     def fail(*_: object) -> int:
@@ -313,23 +313,45 @@ def test_a_disk_that_is_not_connected_is_unavailable_not_empty(tmp_path: Path) -
     assert not (tmp_path / "gone").exists()
 
 
-def test_leftovers_of_a_crash_are_never_listed_and_can_be_swept(tmp_path: Path) -> None:
+def test_leftovers_of_a_crash_are_never_listed_and_go_after_a_day(tmp_path: Path) -> None:
+    FolderStorage(tmp_path).put("a", b"x")
+    for name, hours in (("old", 25), ("another run writes this", 1)):
+        path = tmp_path / "tmp" / name
+        path.write_bytes(b"half of something")
+        then = time.time() - hours * 3600
+        os.utime(path, (then, then))
     storage = FolderStorage(tmp_path)
-    storage.put("a", b"x")
-    (tmp_path / "tmp" / "0123").write_bytes(b"half of something")
     assert listed(storage) == {"a": 1}
-    assert storage.sweep() == 1
-    assert storage.sweep() == 0
-    assert left_over(storage) == []
-    assert listed(storage) == {"a": 1}
+    storage.put("b", b"y")
+    assert left_over(storage) == ["another run writes this"]
+    assert listed(storage) == {"a": 1, "b": 1}
 
 
-def test_a_folder_that_went_away_while_in_use_is_made_again_or_named(tmp_path: Path) -> None:
+def test_a_disk_that_is_pulled_out_is_unavailable_not_damaged(tmp_path: Path) -> None:
     storage = FolderStorage(tmp_path / "vault")
     storage.put("a/b", b"x")
+    assert storage.get("a/b") == b"x"
     os.rename(tmp_path / "vault", tmp_path / "away")
-    with pytest.raises(StorageError, match="vault"):
-        storage.put("a/c", b"y")
+    uses = (lambda: storage.put("a/c", b"y"), lambda: storage.get("a/b"), lambda: list(storage.listing("")))
+    for use in uses:
+        with pytest.raises(UnavailableError, match="vault is not there"):
+            use()
+
+
+def test_a_bad_sector_costs_one_object(folder: FolderStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.put("a", b"x")
+    folder.put("b", bytes(2 * MIB))
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", fail)
+        patch.setattr(os, "preadv", fail)
+        for name in ("a", "b"):
+            with pytest.raises(MissingError, match=f"{name} cannot be read .*Input/output error"):
+                folder.get(name)
+    assert folder.get("a") == b"x"
 
 
 def test_a_name_taken_meanwhile_is_not_overwritten(folder: FolderStorage, monkeypatch: pytest.MonkeyPatch) -> None:

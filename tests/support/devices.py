@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photovault.app import App, Settings, Surroundings
@@ -14,6 +13,7 @@ from tests.support.world import CHEAP, START, Clock, seeded
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from photovault.backup import BackupReport
     from photovault.check import CheckReport

@@ -1,0 +1,118 @@
+"""``photovault check``: what it reads, and how it tells what was found."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.photos import put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def packs(tmp_path: Path, vault: Path, photovault: Callable) -> list[Path]:
+    """The packs of a vault with one file in each of two snapshots."""
+    for name in ("a.jpg", "b.jpg"):
+        put(tmp_path / "P" / name, Random(name).randbytes(200_000))
+        assert photovault("backup", tmp_path / "P").code == 0
+    return sorted(path for path in (vault / "packs").rglob("*") if path.is_file())
+
+
+def spoil(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+def test_a_sound_vault(photovault: Callable, packs: list[Path]) -> None:
+    done = photovault("check")
+    assert (done.code, done.err) == (0, "")
+    assert "no damage found" in done.out
+    assert "no data read" in done.out
+    value = photovault("check", "--data", "all", "--json").json
+    assert (value["snapshots"], value["packs"], value["packs_read"], value["findings"]) == (2, len(packs), len(packs), [])
+    assert value["bytes_read"] == sum(path.stat().st_size for path in packs)
+    assert value["key_slots"] == 2
+
+
+@pytest.mark.parametrize(("data", "read"), [("none", 0), ("0%", 0), ("50%", 2), ("100%", 4), ("1", 1), ("1T", 4)])
+def test_how_much_is_read(photovault: Callable, packs: list[Path], data: str, read: int) -> None:
+    assert len(packs) == 4
+    assert photovault("check", "--data", data, "--json").json["packs_read"] == read
+
+
+@pytest.mark.parametrize("data", ["", "x", "101%", "-1%", "1e3", "all "])
+def test_amounts_that_are_none(photovault: Callable, packs: list[Path], data: str) -> None:
+    assert photovault("check", "--data", data).code == 2
+
+
+def test_a_rotten_byte_is_found_by_reading_and_names_the_photo(photovault: Callable, packs: list[Path]) -> None:
+    largest = max(packs, key=lambda path: path.stat().st_size)
+    spoil(largest, 100_000)
+    assert photovault("check").code == 0, "sizes and places are as they should be"
+    done = photovault("check", "--data", "all")
+    assert done.code == 13
+    assert f"found: packs/{largest.parent.name}/{largest.name}" in done.err
+    assert "cannot be restored: " in done.err
+    assert "what to do: " in done.err
+    value = photovault("check", "--data", "all", "--json")
+    assert (value.code, value.err) == (13, "")
+    assert len(value.json["findings"]) == 1
+
+
+def test_a_missing_pack_is_found_without_reading(photovault: Callable, packs: list[Path]) -> None:
+    largest = max(packs, key=lambda path: path.stat().st_size)
+    largest.unlink()
+    done = photovault("check", "--json")
+    assert done.code == 13
+    assert any(":P/" in file for one in done.json["findings"] for file in one["files"])
+
+
+def test_without_a_key_names_are_compared(photovault: Callable, vault: Path, packs: list[Path], tmp_path: Path) -> None:
+    for path in (tmp_path / "device").rglob("device.key"):
+        path.unlink()
+    assert photovault("check", "--keyless", vault).code == 0
+    spoil(packs[0], 50)
+    done = photovault("check", "--keyless", vault, "--json")
+    assert done.code == 13
+    assert [one["where"] for one in done.json["findings"]] == [f"packs/{packs[0].parent.name}/{packs[0].name}"]
+
+
+def test_a_roll_back_is_noticed(photovault: Callable, vault: Path, packs: list[Path]) -> None:
+    snapshots = sorted((vault / "snapshots").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    data = snapshots[1].read_bytes()
+    snapshots[1].unlink()
+    done = photovault("check")
+    assert (done.code, "shows an older state" in done.err) == (13, True)
+    snapshots[1].write_bytes(data)
+    assert photovault("check").code == 0
+    snapshots[0].unlink()
+    done = photovault("check")
+    assert (done.code, "is missing" in done.err) == (13, True)
+
+
+def test_a_changed_document_is_noticed(photovault: Callable, vault: Path, packs: list[Path]) -> None:
+    path = vault / "RECOVER.txt"
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes() + b"visit my website")
+    done = photovault("check", "--json")
+    assert done.code == 13
+    assert [one["where"] for one in done.json["findings"]] == ["RECOVER.txt"]
+
+
+def test_many_files_are_cut_short_unless_asked_for(photovault: Callable, vault: Path, tmp_path: Path) -> None:
+    for number in range(15):
+        put(tmp_path / "P" / f"{number}.jpg", os.urandom(1000))
+    photovault("backup", tmp_path / "P")
+    largest = max((path for path in (vault / "packs").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    spoil(largest, largest.stat().st_size - 20)
+    short, long = photovault("check", "--data", "all"), photovault("check", "--data", "all", "-v")
+    assert "more; -v shows all" in short.err
+    assert long.err.count("cannot be restored") > short.err.count("cannot be restored") >= 10

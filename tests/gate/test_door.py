@@ -1,0 +1,264 @@
+"""Only what was sealed by this vault's keys, and the few clear documents under their names, get through the door."""
+
+from __future__ import annotations
+
+import hashlib
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from photovault.errors import DamageError, GateError, MissingError, RefusedError, UnavailableError
+from photovault.gate.door import SIZE_MAX, SIZE_MIN, Door, Outbound, SealedObject
+from photovault.storage.memory import MemoryStorage
+from photovault.vault import format as fmt
+from photovault.vault.format import ObjectKind, PartKind
+from photovault.vault.pack import Draft, make_part, seal, seal_single
+from tests.support.faults import FaultyStorage
+from tests.support.world import make_vault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from photovault.vault.vault import Vault
+
+SEALED = [Outbound.PACK, Outbound.INDEX, Outbound.SNAPSHOT]
+
+
+class Opener:
+    """Stands for the vault's keys: remembers what it was asked, refuses what it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Outbound, bytes]] = []
+        self.error: Exception | None = None
+
+    def __call__(self, kind: Outbound, data: bytes) -> None:
+        self.asked.append((kind, bytes(data)))
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def opener() -> Opener:
+    return Opener()
+
+
+@pytest.fixture
+def storage() -> MemoryStorage:
+    return MemoryStorage()
+
+
+@pytest.fixture
+def door(storage: MemoryStorage, opener: Opener) -> Door:
+    return Door(storage, opener)
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    return make_vault(tmp_path)
+
+
+def objects(vault: Vault) -> dict[str, bytes]:
+    return vault.door._storage.objects
+
+
+# The door itself
+
+
+@pytest.mark.parametrize("kind", SEALED)
+def test_a_sealed_object_gets_the_name_of_its_bytes(door: Door, storage: MemoryStorage, kind: Outbound) -> None:
+    data = Random(1).randbytes(SIZE_MIN)
+    digest = door.send(SealedObject(kind=kind, data=memoryview(data)))
+    assert digest == hashlib.sha256(data).digest()
+    fan = f"{digest.hex()[:2]}/" if kind is Outbound.PACK else ""
+    folder = {Outbound.PACK: "packs", Outbound.INDEX: "index", Outbound.SNAPSHOT: "snapshots"}[kind]
+    assert storage.objects == {f"{folder}/{fan}{digest.hex()}": data}
+
+
+def test_there_is_no_kind_for_faces() -> None:
+    assert set(Outbound) == {"header", "slot", "recovery", "pack", "index", "snapshot"}
+
+
+@pytest.mark.parametrize("size", [0, 1, SIZE_MIN - 1, SIZE_MIN // 2, SIZE_MIN + 1, 3 * SIZE_MIN, SIZE_MAX * 2])
+def test_a_size_that_would_tell_something_stays_here(door: Door, storage: MemoryStorage, opener: Opener, size: int) -> None:
+    with pytest.raises(GateError, match="not a standard size") as caught:
+        door.send(SealedObject(kind=Outbound.PACK, data=bytes(size)))
+    assert caught.value.exit_code == 14
+    assert storage.objects == {}
+
+
+@pytest.mark.parametrize("size", [2**power for power in range(14, 25)])
+def test_the_eleven_standard_sizes_may_leave(door: Door, storage: MemoryStorage, size: int) -> None:
+    door.send(SealedObject(kind=Outbound.PACK, data=bytes(size)))
+    assert [len(data) for data in storage.objects.values()] == [size]
+
+
+@pytest.mark.parametrize("kind", [Outbound.HEADER, Outbound.SLOT, Outbound.RECOVERY, "faces", "", None])
+def test_nothing_else_is_a_sealed_object(door: Door, storage: MemoryStorage, kind: Outbound) -> None:
+    with pytest.raises(GateError):
+        door.send(SealedObject(kind=kind, data=bytes(SIZE_MIN)))
+    assert storage.objects == {}
+
+
+@pytest.mark.parametrize("kind", SEALED)
+def test_what_cannot_be_opened_again_stays_here(
+    door: Door, storage: MemoryStorage, opener: Opener, kind: Outbound
+) -> None:
+    opener.error = DamageError("stored bytes were changed")
+    with pytest.raises(GateError, match=f"refused a {kind}: stored bytes were changed") as caught:
+        door.send(SealedObject(kind=kind, data=bytes(SIZE_MIN)))
+    assert "memory" in caught.value.hint
+    assert opener.asked == [(kind, bytes(SIZE_MIN))]
+    assert storage.objects == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (Outbound.HEADER, "vault.json"),
+        (Outbound.SLOT, "keys/" + "0a" * 16),
+        (Outbound.RECOVERY, "RECOVER.txt"),
+        (Outbound.RECOVERY, "recover.py"),
+        (Outbound.RECOVERY, "FORMAT.md"),
+    ],
+)
+def test_clear_documents_leave_under_their_own_names_only(
+    door: Door, storage: MemoryStorage, opener: Opener, kind: Outbound, name: str
+) -> None:
+    others = {"vault.json", "keys/" + "0a" * 16, "RECOVER.txt", "recover.py", "FORMAT.md"}
+    if kind is Outbound.RECOVERY:
+        others -= {"RECOVER.txt", "recover.py", "FORMAT.md"}
+    more = {"faces.json", "vault.json/x", "keys/../x", "keys/" + "0A" * 16, "keys/" + "0a" * 15, f"{name}\n", f"x{name}", ""}
+    for other in (others | more) - {name}:
+        with pytest.raises(GateError, match="it is no place for a"):
+            door.publish(kind, other, b"text")
+    assert storage.objects == {}
+    door.publish(kind, name, b"text")
+    assert storage.objects == {name: b"text"}
+    assert opener.asked == [(kind, b"text")]
+
+
+@pytest.mark.parametrize("kind", [*SEALED, "faces"])
+def test_sealed_kinds_are_no_clear_documents(door: Door, storage: MemoryStorage, kind: Outbound) -> None:
+    with pytest.raises(GateError):
+        door.publish(kind, "vault.json", b"text")
+    assert storage.objects == {}
+
+
+def test_a_clear_document_that_fails_its_own_check_stays_here(door: Door, storage: MemoryStorage, opener: Opener) -> None:
+    opener.error = DamageError("it is damaged")
+    with pytest.raises(GateError):
+        door.publish(Outbound.HEADER, "vault.json", b"text")
+    assert storage.objects == {}
+
+
+def test_reading_listing_and_removing_pass_through(door: Door, storage: MemoryStorage) -> None:
+    storage.put("keys/a", b"0123")
+    assert door.get("keys/a", 1, 2) == b"12"
+    assert [one.name for one in door.listing("keys/")] == ["keys/a"]
+    door.delete("keys/a")
+    assert storage.objects == {}
+    with pytest.raises(MissingError):
+        door.get("keys/a")
+    assert door.address == storage.address
+
+
+# An object that is there already
+
+
+def test_the_same_object_again_is_no_error(door: Door, storage: MemoryStorage) -> None:
+    for _ in range(2):
+        door.send(SealedObject(kind=Outbound.PACK, data=bytes(SIZE_MIN)))
+    assert len(storage.objects) == 1
+
+
+@pytest.mark.parametrize("damaged", [b"", bytes(SIZE_MIN - 1), bytes(SIZE_MIN - 1) + b"\x01"])
+def test_a_damaged_object_is_replaced_by_the_whole_one(door: Door, storage: MemoryStorage, damaged: bytes) -> None:
+    """Otherwise photos that rotted in the vault could never be stored again: the same bytes have the same name."""
+    door.send(SealedObject(kind=Outbound.PACK, data=bytes(SIZE_MIN)))
+    (name,) = storage.objects
+    storage.objects[name] = damaged
+    door.send(SealedObject(kind=Outbound.PACK, data=bytes(SIZE_MIN)))
+    assert storage.objects == {name: bytes(SIZE_MIN)}
+
+
+def test_a_refusal_for_another_reason_removes_nothing(storage: MemoryStorage, opener: Opener) -> None:
+    failing = FaultyStorage(storage, at=1, fault=lambda: RefusedError("no space left"))
+    door = Door(failing, opener)
+    digest = hashlib.sha256(bytes(SIZE_MIN)).hexdigest()
+    storage.objects[f"index/{digest}"] = bytes(SIZE_MIN)
+    with pytest.raises(RefusedError, match="no space"):
+        door.send(SealedObject(kind=Outbound.INDEX, data=bytes(SIZE_MIN)))
+    assert storage.objects == {f"index/{digest}": bytes(SIZE_MIN)}
+    failing = FaultyStorage(MemoryStorage(), at=1, fault=lambda: RefusedError("no space left"))
+    with pytest.raises(RefusedError, match="no space"):
+        Door(failing, opener).send(SealedObject(kind=Outbound.INDEX, data=bytes(SIZE_MIN)))
+
+
+def test_a_storage_that_fails_is_not_the_gate(opener: Opener) -> None:
+    failing = FaultyStorage(MemoryStorage(), at=1, fault=lambda: UnavailableError("the share is gone"))
+    with pytest.raises(UnavailableError, match="the share is gone"):
+        Door(failing, opener).send(SealedObject(kind=Outbound.INDEX, data=bytes(SIZE_MIN)))
+
+
+# With a vault's keys behind it
+
+
+def test_every_changed_byte_of_an_object_is_stopped_by_the_keys(vault: Vault) -> None:
+    record, data = make_part(vault.keyring, PartKind.INDEX, b"")
+    sealed = seal_single(vault.keyring, ObjectKind.INDEX, record, data)
+    before = dict(objects(vault))
+    random = Random(5)
+    for at in (*range(112), *random.sample(range(112, len(sealed)), 200), len(sealed) - 1):
+        changed = bytearray(sealed)
+        changed[at] ^= 1 << random.randrange(8)
+        with pytest.raises(GateError):
+            vault.door.send(SealedObject(kind=Outbound.INDEX, data=changed))
+    assert objects(vault) == before
+    vault.door.send(SealedObject(kind=Outbound.INDEX, data=sealed))
+
+
+def test_a_pack_with_something_in_its_padding_is_stopped(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leak planted where the format says zeros, sealed by the right keys."""
+    draft = Draft(ObjectKind.PACK, bytearray(1000))
+    draft.add(*make_part(vault.keyring, PartKind.CONTENT, b"photo"))
+    size = fmt.size_class(draft.needed)
+    monkeypatch.setattr("photovault.vault.pack._zeros", lambda count: b"face: 0.123"[:count].ljust(count, b"\0"))
+    leaking = seal(draft, vault.keyring, size, memoryview(bytearray(size)))
+    with pytest.raises(GateError, match="padding"):
+        vault.send(ObjectKind.PACK, leaking)
+    monkeypatch.undo()
+    assert vault.send(ObjectKind.PACK, seal(draft, vault.keyring, size, memoryview(bytearray(size))))
+
+
+def test_an_object_of_another_kind_or_vault_is_stopped(vault: Vault, tmp_path: Path) -> None:
+    other = make_vault(tmp_path / "other", seed="other")
+    record, data = make_part(vault.keyring, PartKind.INDEX, b"")
+    sealed = seal_single(vault.keyring, ObjectKind.INDEX, record, data)
+    for kind in (Outbound.PACK, Outbound.SNAPSHOT):
+        with pytest.raises(GateError):
+            vault.door.send(SealedObject(kind=kind, data=sealed))
+    with pytest.raises(GateError, match="does not belong to this vault"):
+        other.door.send(SealedObject(kind=Outbound.INDEX, data=sealed))
+    with pytest.raises(GateError):
+        vault.door.send(SealedObject(kind=Outbound.INDEX, data=Random(1).randbytes(SIZE_MIN)))
+
+
+def test_a_slot_or_header_that_the_root_did_not_sign_is_stopped(vault: Vault, tmp_path: Path) -> None:
+    other = make_vault(tmp_path / "other", seed="other")
+    before = dict(objects(vault))
+    for name, data in objects(other).items():
+        if name.startswith("keys/"):
+            with pytest.raises(GateError):
+                vault.door.publish(Outbound.SLOT, name, data)
+    with pytest.raises(GateError):
+        vault.door.publish(Outbound.HEADER, "vault.json", objects(other)["vault.json"])
+    assert objects(vault) == before
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"null\n", b"[]\n", b"\xff\xff", b'{"id":1}\n', b"[" * 100_000])
+@pytest.mark.parametrize("kind", [Outbound.SLOT, Outbound.HEADER])
+def test_garbage_instead_of_a_document_is_stopped(vault: Vault, kind: Outbound, data: bytes) -> None:
+    name = "vault.json" if kind is Outbound.HEADER else "keys/" + "0a" * 16
+    with pytest.raises(GateError):
+        vault.door.publish(kind, name, data)

@@ -1,0 +1,139 @@
+"""Local databases can be thrown away: one that is damaged costs time, never a run and never a photo."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from photovault.database import open_database
+from photovault.errors import PhotovaultError, RefusedError
+from photovault.storage.memory import MemoryStorage
+from tests.support.devices import Computer
+from tests.support.photos import library, put, same_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA = "CREATE TABLE things (name TEXT PRIMARY KEY)"
+
+
+def names(path: Path, schema: str = SCHEMA, version: int = 1) -> list[str]:
+    db = open_database(path, schema, version)
+    found = [name for (name,) in db.execute("SELECT name FROM things ORDER BY name")]
+    db.close()
+    return found
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A database with one row."""
+    path = tmp_path / "deep" / "x.sqlite"
+    db = open_database(path, SCHEMA, 1)
+    db.execute("INSERT INTO things VALUES ('kept')")
+    db.commit()
+    db.close()
+    return path
+
+
+def test_what_was_committed_is_kept_and_the_rest_is_not(path: Path) -> None:
+    db = open_database(path, SCHEMA, 1)
+    db.execute("INSERT INTO things VALUES ('lost')")
+    db.close()
+    assert names(path) == ["kept"]
+
+
+@pytest.mark.parametrize("version", [0, 2, 77])
+def test_another_version_begins_anew(path: Path, version: int) -> None:
+    assert names(path, SCHEMA.replace("(", "(number INTEGER, "), version) == []
+    assert names(path, SCHEMA, version) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"not a database, but long enough to be looked at" * 100, b"SQLite format 3\0" + b"\xff" * 8000, b"\0" * 4096],
+    ids=["empty", "text", "header only", "zeros"],
+)
+def test_a_file_that_is_no_database_begins_anew(path: Path, damage: bytes) -> None:
+    path.write_bytes(damage)
+    assert names(path) == []
+    assert names(path) == []
+
+
+def test_a_journal_of_a_file_that_is_gone_does_no_harm(path: Path) -> None:
+    db = open_database(path, SCHEMA, 1)
+    db.execute("INSERT INTO things VALUES ('in the journal')")
+    db.commit()
+    for end in ("-wal", "-shm"):
+        shutil.copy(f"{path}{end}", f"{path}{end}.copy")
+    db.close()
+    path.write_bytes(b"damaged" * 1000)
+    for end in ("-wal", "-shm"):
+        os.replace(f"{path}{end}.copy", f"{path}{end}")
+    assert names(path) == []
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(RefusedError, match=r"cannot use .*x\.sqlite") as caught:
+        open_database(tmp_path / "file" / "x.sqlite", SCHEMA, 1)
+    assert "permissions" in caught.value.hint
+    (tmp_path / "x.sqlite").mkdir()
+    with pytest.raises(RefusedError):
+        open_database(tmp_path / "x.sqlite", SCHEMA, 1)
+    assert (tmp_path / "x.sqlite").is_dir()
+
+
+def test_a_database_that_another_run_uses_is_not_thrown_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: real(*args, **options | {"timeout": 0.01}))
+    with pytest.raises(RefusedError, match="locked"):
+        open_database(path, SCHEMA, 2)
+    other.execute("ROLLBACK")
+    other.close()
+    assert names(path) == ["kept"]
+
+
+def test_what_a_person_does_not_own_others_cannot_read(path: Path) -> None:
+    assert path.parent.stat().st_mode & 0o077 == 0
+
+
+# Damage inside, in the databases that a backup uses
+
+
+@pytest.mark.parametrize("which", ["state", "cache"])
+def test_a_database_that_rotted_inside_costs_no_photo(tmp_path: Path, which: str) -> None:
+    """Bytes of every page are spoilt; the next run may refuse and say which file, and the one after it is right."""
+    photos = library(tmp_path / "Pictures", Random(1))
+    storage, computer = MemoryStorage(), Computer(tmp_path / "device", "memory:")
+    computer.make_vault(storage)
+    computer.backup(photos, storage=storage)
+    (found,) = (tmp_path / "device" / which).rglob("*.sqlite")
+    whole, random = found.read_bytes(), Random(which)
+    clean = dict(storage.objects)
+    for number, page in enumerate(range(0, len(whole), 4096)):
+        storage.objects = dict(clean)
+        at = page + random.choice((random.randrange(100), random.randrange(4096)))
+        spoilt = whole[:at] + random.randbytes(40) + whole[at + 40 :]
+        found.write_bytes(spoilt[: len(whole)])
+        put(photos / "new.jpg", random.randbytes(1000 + number))
+        for _ in range(2):
+            try:
+                computer.backup(photos, storage=storage)
+                break
+            except PhotovaultError as error:
+                assert str(found) in error.what
+                assert "run" in error.hint
+        else:
+            pytest.fail(f"two runs refused after damage at byte {at}")
+        assert computer.check(storage).findings == (), at
+        report = computer.restore(tmp_path / "out", storage=storage)
+        assert report.damaged == (), at
+        assert same_tree(tmp_path / "out" / "Pictures", photos) == [], at
+        shutil.rmtree(tmp_path / "out")
