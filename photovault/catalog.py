@@ -4,10 +4,14 @@ A SQLite file in the state folder.  Per folder: its listing in the last backup; 
 had then, and its entry.  It answers "has this file changed?" and "did this file only move?" without reading it.  It
 is never sent anywhere and can be thrown away: the next backup then reads every file once and finds it known.  Rows are
 committed only after everything they refer to is durable in the vault.  Only the owner's thread uses it.
+
+What goes from here into a listing unread (entries, pages) has a checksum: a rotten row must not become a snapshot that
+promises what is not there.  It costs the catalog and one slow run.
 """
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from photovault.database import open_database
@@ -17,15 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-_VERSION = 2
+_VERSION = 3
 _LIMIT = 1 << 63
 _SCHEMA = """
 CREATE TABLE folders (id INTEGER PRIMARY KEY, source BLOB NOT NULL, path BLOB NOT NULL, parent BLOB, mode INTEGER NOT NULL,
     mtime INTEGER NOT NULL, mount INTEGER NOT NULL, hollow INTEGER NOT NULL, pages BLOB NOT NULL, files INTEGER NOT NULL, folders INTEGER NOT NULL,
-    links INTEGER NOT NULL, size INTEGER NOT NULL, UNIQUE (source, path));
+    links INTEGER NOT NULL, size INTEGER NOT NULL, checksum INTEGER NOT NULL, UNIQUE (source, path));
 CREATE INDEX folders_by_parent ON folders (source, parent);
 CREATE TABLE files (folder INTEGER NOT NULL, name BLOB NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL,
-    mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (folder, name)) WITHOUT ROWID;
+    mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, entry BLOB NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (folder, name)) WITHOUT ROWID;
 CREATE INDEX files_by_inode ON files (ino);
 """
 
@@ -66,13 +70,14 @@ class Catalog:
     def folder(self, source: str, path: bytes) -> KnownFolder | None:
         """A folder by its path inside a source (``b""`` is the source itself)."""
         row = self._db.execute(
-            "SELECT id, mode, mtime, mount, hollow, pages, files, folders, links, size FROM folders"
+            "SELECT checksum, id, mode, mtime, mount, hollow, pages, files, folders, links, size FROM folders"
             " WHERE source = ? AND path = ?",
             (_key(source), path),
         ).fetchone()
         if row is None:
             return None
-        number, mode, mtime, mount, hollow, pages, *counts = row
+        checksum, number, mode, mtime, mount, hollow, pages, *counts = row
+        self._check(_folder_sum(pages, counts), checksum)
         return KnownFolder(number, mode, mtime, bool(mount), bool(hollow), _cut(pages), *counts)
 
     def stamps(self, folder: int) -> set[Stamp]:
@@ -86,7 +91,13 @@ class Catalog:
 
     def entries(self, folder: int) -> dict[bytes, bytes]:
         """Encoded entries of a folder's files and links, by name."""
-        return dict(self._db.execute("SELECT name, entry FROM files WHERE folder = ?", (folder,)))
+        found = {}
+        for name, entry, checksum in self._db.execute(
+            "SELECT name, entry, checksum FROM files WHERE folder = ?", (folder,)
+        ):
+            self._check(zlib.crc32(entry), checksum)
+            found[name] = entry
+        return found
 
     def subfolders(self, source: str, path: bytes) -> set[bytes]:
         """Names of the folders that were directly inside a folder."""
@@ -95,8 +106,13 @@ class Catalog:
 
     def by_inode(self, ino: int) -> list[tuple[Stamp, bytes]]:
         """Files of this inode anywhere, with their encoded entries."""
-        rows = self._db.execute("SELECT name, size, mtime, ctime, entry FROM files WHERE ino = ?", (ino,))
-        return [(Stamp(name, ino, size, mtime, ctime), entry) for name, size, mtime, ctime, entry in rows]
+        found = []
+        for name, size, mtime, ctime, entry, checksum in self._db.execute(
+            "SELECT name, size, mtime, ctime, entry, checksum FROM files WHERE ino = ?", (ino,)
+        ):
+            self._check(zlib.crc32(entry), checksum)
+            found.append((Stamp(name, ino, size, mtime, ctime), entry))
+        return found
 
     def is_empty(self) -> bool:
         """Whether nothing is known, as before the first backup."""
@@ -108,7 +124,7 @@ class Catalog:
         if known is not None:
             self._db.execute("DELETE FROM files WHERE folder = ?", (known.number,))
         (number,) = self._db.execute(
-            "INSERT OR REPLACE INTO folders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            "INSERT OR REPLACE INTO folders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
             (
                 None if known is None else known.number,
                 _key(source),
@@ -119,11 +135,12 @@ class Catalog:
                 *folder[3:5],
                 b"".join(folder.pages),
                 *folder[6:],
+                _folder_sum(b"".join(folder.pages), folder[6:]),
             ),
         ).fetchone()
         self._db.executemany(
-            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
-            ((number, *stamp[:3], *map(_within, stamp[3:]), entry) for stamp, entry in files),
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            ((number, *stamp[:3], *map(_within, stamp[3:]), entry, zlib.crc32(entry)) for stamp, entry in files),
         )
 
     def drop_folder(self, source: str, path: bytes) -> None:
@@ -147,12 +164,20 @@ class Catalog:
         """Forget files whose entry needs a part that is not ``stored``, and all folders' listings; returns how many files."""
         lost = [
             (folder, name)
-            for folder, name, entry in self._db.execute("SELECT folder, name, entry FROM files")
-            if not all(map(stored, parts_of(entry)))
+            for folder, name, entry, checksum in self._db.execute("SELECT folder, name, entry, checksum FROM files")
+            if zlib.crc32(entry) != checksum or not all(map(stored, parts_of(entry)))
         ]
         self._db.executemany("DELETE FROM files WHERE folder = ? AND name = ?", lost)
         self._db.execute("UPDATE folders SET mtime = -1")
         return len(lost)
+
+    def _check(self, found: int, checksum: int) -> None:
+        if found != checksum:
+            raise self._db.damaged()
+
+
+def _folder_sum(pages: bytes, counts: Iterable[int]) -> int:
+    return zlib.crc32(repr(tuple(counts)).encode(), zlib.crc32(pages))
 
 
 def _parent(path: bytes) -> bytes | None:

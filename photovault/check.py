@@ -197,9 +197,9 @@ def _scrub_one(storage: Storage | Door, name: str) -> Finding | None:
 
 @dataclass(slots=True, kw_only=True)
 class _PackAnswer:
-    """What reading one pack showed: parts that are bad, and why."""
+    """What reading one pack showed: why it is bad, and which of its parts are; None: that cannot be told, so all count."""
 
-    bad: tuple[bytes, ...] = ()
+    bad: tuple[bytes, ...] | None = None
     why: str = ""
 
 
@@ -240,7 +240,7 @@ class _Check:
             self.size += size
             self.progress.advance(1, size, name.hex())
             if answer.why:
-                self._spoil(name, answer.bad or self._known_parts(name), answer.why)
+                self._spoil(name, self._known_parts(name) if answer.bad is None else answer.bad, answer.why)
 
     def _known_parts(self, pack: bytes) -> Iterable[bytes]:
         return self.vault.places.parts_of(pack)
@@ -258,7 +258,7 @@ class _Check:
         except MissingError as error:
             return _PackAnswer(why=error.what)
         if hashlib.sha256(data).digest() != name:
-            return _PackAnswer(why="its bytes are not those it was stored with", bad=tuple(self._bad_parts(data)))
+            return _PackAnswer(why="its bytes are not those it was stored with", bad=self._bad_parts(data))
         try:
             opened = open_object(self.vault.keyring, ObjectKind.PACK, data)
             bad = [r.record.part_id for r in opened.regions if not self._is_good(opened.part, r)]
@@ -273,18 +273,19 @@ class _Check:
             return False
         return self.vault.keyring.part_id(region.record.kind, data) == region.record.part_id
 
-    def _bad_parts(self, data: bytes) -> Iterator[bytes]:
-        """Of a damaged pack, the parts that do not open any more; nothing if that cannot be told: then all count."""
+    def _bad_parts(self, data: bytes) -> tuple[bytes, ...] | None:
+        """Of a damaged pack, the parts that do not open any more; damage to head, trailer or padding costs no part."""
         try:
             reader = ObjectReader(self.vault.keyring, ObjectKind.PACK, data)
             length, _, _ = reader.head(data, len(data))
             records = reader.records(data[len(data) - length - fmt.TAG :], len(data))
         except PhotovaultError:
-            return
-        for region in regions(records):
-            sealed = data[region.offset : region.offset + region.sealed_size]
-            if not self._is_good(lambda one, sealed=sealed: reader.part(one, sealed), region):  # type: ignore[misc]
-                yield region.record.part_id
+            return None
+        return tuple(
+            region.record.part_id
+            for region in regions(records)
+            if not self._is_good(lambda one: reader.part(one, data[one.offset : one.offset + one.sealed_size]), region)
+        )
 
     def tree(self, one: NamedSnapshot) -> None:
         """Every listing and every file of a snapshot."""

@@ -13,7 +13,7 @@ import os
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from photovault.errors import BusyError, RefusedError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SERVICE = "photovault"
 _KEY_SIZE = 32
 _ID_SIZE = 16
+_NAME_SIZE = 32
 _POLL_SECONDS = 0.2
 
 
@@ -62,21 +63,37 @@ class Device:
 def load_device(folder: Path, random: Callable[[int], bytes]) -> Device:
     """The device of the vault whose state is in ``folder``; a new one when there is nothing, or nothing readable."""
     try:
-        value = json.loads((folder / "device.json").read_bytes())
-        return Device(
-            folder=folder,
-            device_id=bytes.fromhex(value["device"]),
-            heads={str(device): (int(number), str(name)) for device, (number, name) in value["heads"].items()},
-            last_key_test=dict(value["key_tests"]),
-        )
+        return _read_device(folder, json.loads((folder / "device.json").read_bytes()))
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         with suppress(OSError):
             os.replace(folder / "device.json", folder / "device.json.damaged")
     device = Device(folder=folder, device_id=random(_ID_SIZE))
     device.save()
     return device
+
+
+def _read_device(folder: Path, value: dict[str, Any]) -> Device:
+    heads = value["heads"].items()
+    return Device(
+        folder=folder,
+        device_id=bytes.fromhex(_hex(value["device"], _ID_SIZE)),
+        heads={_hex(device, _ID_SIZE): (_natural(number), _hex(name, _NAME_SIZE)) for device, (number, name) in heads},
+        last_key_test={str(slot): str(when) for slot, when in value["key_tests"].items()},
+    )
+
+
+def _hex(text: str, size: int) -> str:
+    if len(bytes.fromhex(text)) != size:
+        raise ValueError
+    return text
+
+
+def _natural(number: int) -> int:
+    if not isinstance(number, int) or number < 0:
+        raise ValueError
+    return number
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -115,7 +132,7 @@ class DeviceKey:
             return data
         text = self._ask() if self._keyring else None
         with suppress(ValueError):
-            return bytes.fromhex(text) if text else None
+            return bytes.fromhex(_hex(text or "", _KEY_SIZE))
         return None
 
     def save(self, key: bytes) -> str:

@@ -24,7 +24,7 @@ def from_file(path: str, what: str = "password") -> str:
     try:
         with Path(path).expanduser().open("rb") as file:
             return _text(file.read(_LIMIT + 1), f"the {what} file")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: a ~user whom nobody knows
         reason = getattr(error, "strerror", None) or "no such path"
         raise UsageError(f"cannot read the {what} file {path}: {reason}") from None
 
@@ -32,12 +32,24 @@ def from_file(path: str, what: str = "password") -> str:
 def from_command(command: str) -> str:
     """What a command prints; it is run without a shell."""
     try:
-        done = subprocess.run(  # noqa: S603 - the user's own command, that is what the option is for
-            shlex.split(command), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True
-        )
-    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        data = _printed(shlex.split(command))
+    except (OSError, ValueError, IndexError, subprocess.CalledProcessError) as error:
         raise UsageError(f"the password command failed: {type(error).__name__}", "run it by hand to see why") from None
-    return _text(done.stdout[: _LIMIT + 1], "what the password command printed")
+    return _text(data, "what the password command printed")
+
+
+def _printed(command: list[str]) -> bytes:
+    """What a command prints, but no more than is too much; CalledProcessError when it fails."""
+    with subprocess.Popen(  # noqa: S603 - the user's own command, that is what the option is for
+        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+    ) as process:
+        data = process.stdout.read(_LIMIT + 1) if process.stdout else b""
+        if len(data) > _LIMIT:
+            process.kill()
+            return data
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, "")
+    return data
 
 
 def from_fd(fd: int) -> str:
@@ -45,7 +57,7 @@ def from_fd(fd: int) -> str:
     try:
         with open(fd, "rb", closefd=False) as file:
             return _text(file.read(_LIMIT + 1), "the password on the file descriptor")
-    except (OSError, ValueError, OverflowError):
+    except (OSError, ValueError, OverflowError, TypeError):  # TypeError: a number that no descriptor has
         raise UsageError(f"cannot read a password from file descriptor {fd}") from None
 
 
@@ -83,7 +95,7 @@ def environment_password(environ: os._Environ[str] | dict[str, str]) -> str | No
     if command := environ.get("PHOTOVAULT_PASSWORD_COMMAND"):
         return from_command(command)
     if fd := environ.get("PHOTOVAULT_PASSWORD_FD"):
-        if not fd.isdecimal():
+        if not fd.isdecimal() or len(fd) > 9:  # noqa: PLR2004 - no descriptor has ten digits
             raise UsageError("PHOTOVAULT_PASSWORD_FD is not a number")
         return from_fd(int(fd))
     return environ.get("PHOTOVAULT_PASSWORD") or None

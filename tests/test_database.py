@@ -55,7 +55,12 @@ def test_another_version_begins_anew(path: Path, version: int) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [b"", b"not a database, but long enough to be looked at" * 100, b"SQLite format 3\0" + b"\xff" * 8000, b"\0" * 4096],
+    [
+        b"",
+        b"not a database, but long enough to be looked at" * 100,
+        b"SQLite format 3\0" + b"\xff" * 8000,
+        b"\0" * 4096,
+    ],
     ids=["empty", "text", "header only", "zeros"],
 )
 def test_a_file_that_is_no_database_begins_anew(path: Path, damage: bytes) -> None:

@@ -46,9 +46,9 @@ trees = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from([b"1", b"2", 
 def test_every_file_is_told_once(gone: dict[str, Entry], added: dict[str, Entry]) -> None:
     changes = list(match_moves(gone, added))
     assert sorted(one.path for one in changes if one.kind is not Kind.GONE) == sorted(added)
-    assert sorted([*(one.before for one in changes if one.before), *(c.path for c in changes if c.kind is Kind.GONE)]) == (
-        sorted(gone)
-    )
+    assert sorted(
+        [*(one.before for one in changes if one.before), *(c.path for c in changes if c.kind is Kind.GONE)]
+    ) == (sorted(gone))
     assert all(gone[one.before].digest == added[one.path].digest for one in changes if one.before)
 
 

@@ -91,7 +91,7 @@ class Forge:
     def listing(self, entries: Sequence[Entry]) -> tuple[bytes, ...]:
         """One page for each entry: within a page, names that repeat or are out of order are refused as damage."""
         pages = [fmt.encode_pages([(entry.name, fmt.encode_entry(entry))]) for entry in entries]
-        return tuple(self._writer.add_listing(page) for page, in pages)
+        return tuple(self._writer.add_listing(page) for (page,) in pages)
 
     def restore(
         self,
@@ -180,9 +180,7 @@ def test_a_link_in_the_target_is_not_written_through(forge: Forge, tmp_path: Pat
     out.mkdir()
     (out / "a").symlink_to(outside)
     (out / "b.jpg").symlink_to(outside / "b.jpg")
-    report = forge.restore(
-        out, forge.folder(b"a", forge.file(b"x.jpg")), forge.file(b"b.jpg"), rule=Overwrite.ALWAYS
-    )
+    report = forge.restore(out, forge.folder(b"a", forge.file(b"x.jpg")), forge.file(b"b.jpg"), rule=Overwrite.ALWAYS)
     assert list(outside.iterdir()) == []
     assert [one.path for one in report.problems] == ["a/x.jpg", "a"]
     assert not (out / "b.jpg").is_symlink()

@@ -437,12 +437,15 @@ def test_a_disk_that_is_full_at_the_last_bytes_says_so_too(
     def write(_fd: int, _data: memoryview) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    def finish() -> None:
+        pending.write(bytes(size))
+        pending.finish(mtime_ns=0, mode=0o644)
+
     pending = target.begin((b"a.jpg",), size)
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", write)
         with pytest.raises(RefusedError, match=rf"a\.jpg: no space left, {size} bytes are needed"):
-            pending.write(bytes(size))
-            pending.finish(mtime_ns=0, mode=0o644)
+            finish()
     pending.abandon()
     assert files_in(target.root) == {}
     put(target, b"a.jpg", data=bytes(size))
@@ -656,7 +659,7 @@ def test_a_disk_that_folds_names_is_noticed(
 
     def lstat(folder: target_module._Folder, name: bytes) -> os.stat_result:
         assert folder.fd is not None
-        there = {fold(entry): entry for entry in map(os.fsencode, os.listdir(folder.fd))}  # noqa: PTH208 - an fd
+        there = {fold(entry): entry for entry in map(os.fsencode, os.listdir(folder.fd))}
         return real(folder, there.get(fold(name), name))
 
     monkeypatch.setattr(target_module._Folder, "lstat", lstat)

@@ -90,9 +90,11 @@ class Opener(Setup):
         device.save()
 
     def _refresh(self, session: Session) -> tuple[Finding, ...]:
+        forgotten = not session.vault.places.packs()  # then nobody can tell what went
         refreshed = session.vault.refresh()
-        if refreshed.vanished:
+        if refreshed.vanished or forgotten:
             self._distrust(session)
+        if refreshed.vanished:
             lost = f"{refreshed.vanished} packs that were there before are missing or have another size"
             self.warnings.append(f"{lost}; run `photovault check`")
         self.warnings += [f"{one.where}: {one.what}; run `photovault check`" for one in refreshed.findings]

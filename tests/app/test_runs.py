@@ -26,7 +26,9 @@ def snapshots(*names: str) -> Snapshots:
         device_id=bytes(16), device_name="d", number=1, time="", previous=None, root=(), counts=Counts(), sources=(),
         clear=(), epoch=1, program="",
     )  # fmt: skip
-    return Snapshots(found=tuple(NamedSnapshot(name=bytes.fromhex(name.ljust(64, "0")), snapshot=one) for name in names))
+    return Snapshots(
+        found=tuple(NamedSnapshot(name=bytes.fromhex(name.ljust(64, "0")), snapshot=one) for name in names)
+    )
 
 
 THREE = snapshots("aaaa1111", "aaaa2222", "bbbb3333")

@@ -127,7 +127,9 @@ def test_a_source_that_cannot_be_read_at_all_is_left_to_the_plan(tmp_path: Path,
     assert specs(tmp_path, root)[0].path == str(root)
 
 
-@pytest.mark.parametrize(("line", "file", "everything"), [(False, "false", False), (True, "false", True), (False, "true", True)])
+@pytest.mark.parametrize(
+    ("line", "file", "everything"), [(False, "false", False), (True, "false", True), (False, "true", True)]
+)
 def test_all_files_by_option_or_configuration(tmp_path: Path, line: bool, file: str, everything: bool) -> None:
     root = folder(tmp_path / "P")
     config = f"[backup]\nall_files = {file}\none_file_system = {file}\n"

@@ -98,7 +98,7 @@ stamps = st.builds(Stamp, st.sampled_from([b"a", b"b", b"c"]), small, small, sma
 @given(st.sets(stamps), st.sets(stamps))
 def test_every_file_is_read_moved_or_kept_and_only_an_equal_stamp_is_kept(old: set[Stamp], new: set[Stamp]) -> None:
     now = [file(stamp) for stamp in {stamp.name: stamp for stamp in sorted(new)}.values()]
-    known = {stamp for stamp in {stamp.name: stamp for stamp in sorted(old)}.values()}
+    known = set({stamp.name: stamp for stamp in sorted(old)}.values())
     change = plan_folder(now, known, at(*sorted(old)))
     kept = [one for one in now if one.stamp.name in change.kept]
     assert sorted([*change.read, *(one.found for one in change.moved), *kept]) == sorted(now)

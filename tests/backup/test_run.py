@@ -14,7 +14,7 @@ from photovault.app.sources import BackupRequest
 from photovault.backup import run
 from photovault.photos import reading
 from photovault.photos.reading import BUFFER, LargeFile
-from tests.support.devices import Silent
+from tests.support.devices import Computer, Silent
 from tests.support.photos import jpeg, put, same_tree
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from photovault.backup import BackupReport
-    from tests.support.devices import Computer
 
 BIG = BUFFER + 100_000
 
@@ -376,6 +375,7 @@ def test_a_file_that_never_holds_still_is_reported_and_read_again_next_time(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     reads: list[str],
+    *,
     size: int,
     change: Callable,
 ) -> None:
@@ -488,9 +488,7 @@ def test_a_file_that_becomes_a_link_is_not_followed(
 
 
 @pytest.mark.filterwarnings("error")
-def test_special_files_are_left_out_without_waiting_for_them(
-    computer: Computer, photos: Path, tmp_path: Path
-) -> None:
+def test_special_files_are_left_out_without_waiting_for_them(computer: Computer, photos: Path, tmp_path: Path) -> None:
     os.mkfifo(photos / "pipe.jpg")
     with socket.socket(socket.AF_UNIX) as bound:
         here = os.getcwd()
@@ -526,9 +524,7 @@ def test_names_and_sources_that_are_no_text_come_back(computer: Computer, tmp_pa
         assert file.read() == jpeg(1)
 
 
-def test_times_before_1970_and_beyond_the_database_come_back(
-    computer: Computer, photos: Path, tmp_path: Path
-) -> None:
+def test_times_before_1970_and_beyond_the_database_come_back(computer: Computer, photos: Path, tmp_path: Path) -> None:
     os.utime(photos / "2020" / "0.jpg", ns=(-(10**18), -(10**18)))
     os.utime(photos / "2020" / "1.jpg", ns=(10**19, 10**19))
     os.utime(photos / "2020", ns=(10**19, 10**19))
@@ -571,8 +567,6 @@ def test_inodes_of_64_bits_are_known_again(
 
 
 def test_the_vault_and_the_programs_own_folders_are_not_backed_up(tmp_path: Path) -> None:
-    from tests.support.devices import Computer  # noqa: PLC0415 - with the vault inside the source
-
     home = tmp_path / "home"
     computer = Computer(home / "own", home / "vault")
     computer.make_vault()

@@ -53,11 +53,15 @@ def test_the_summary_for_programs(photovault: Callable, vault: Path, photos: Pat
     value = done.json
     assert [json.loads(line)["message_type"] for line in done.out.splitlines()] == ["summary"]
     assert (value["files_new"], value["files"], value["files_left_out"], value["problems"]) == (5, 5, 1, [])
-    assert value["bytes_read"] == value["bytes"] == sum(p.stat().st_size for p in photos.rglob("*.*") if p.suffix != ".txt")
-    assert value["bytes_deduplicated"] > 0
-    assert value["bytes_stored"] == sum(p.stat().st_size for p in vault.rglob("*") if p.parent.parent.name == "packs") + sum(
-        p.stat().st_size for name in ("index", "snapshots") for p in (vault / name).iterdir()
+    assert (
+        value["bytes_read"]
+        == value["bytes"]
+        == sum(p.stat().st_size for p in photos.rglob("*.*") if p.suffix != ".txt")
     )
+    assert value["bytes_deduplicated"] > 0
+    assert value["bytes_stored"] == sum(
+        p.stat().st_size for p in vault.rglob("*") if p.parent.parent.name == "packs"
+    ) + sum(p.stat().st_size for name in ("index", "snapshots") for p in (vault / name).iterdir())
     assert value["time"] == "2020-01-01T00:00:00.000000Z"
     (listed,) = photovault("snapshots", "--json").json["snapshots"]
     assert (listed["id"], listed["tags"]) == (value["snapshot"], ["x", "y"])
@@ -133,7 +137,7 @@ def test_guards_and_wrong_use(photovault: Callable, vault: Path, photos: Path, t
 
 
 def test_a_busy_vault_is_exit_11(photovault: Callable, vault: Path, photos: Path, tmp_path: Path) -> None:
-    from photovault.device import run_lock  # noqa: PLC0415 - stands for another run
+    from photovault.device import run_lock
 
     photovault("backup", photos)
     (folder,) = (tmp_path / "device" / "state" / "vaults").iterdir()
@@ -186,5 +190,15 @@ def test_a_source_whose_name_is_no_text(photovault: Callable, vault: Path, tmp_p
     assert photovault("ls", "-r").out.splitlines() == ["raw \\xff/", "raw \\xff/a.jpg"]
     assert photovault("restore", root / "a.jpg", "--to", tmp_path / "out").code == 0
     assert (tmp_path / "out" / root.name / "a.jpg").exists()
-    done = photovault("init", "--vault", tmp_path / "v2", "--words-file", tmp_path / "w2", "--source", root, "--config", tmp_path / "c2")
+    done = photovault(
+        "init",
+        "--vault",
+        tmp_path / "v2",
+        "--words-file",
+        tmp_path / "w2",
+        "--source",
+        root,
+        "--config",
+        tmp_path / "c2",
+    )
     assert (done.code, "not text" in done.err) == (2, True)

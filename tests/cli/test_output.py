@@ -86,9 +86,7 @@ def test_many_problems_are_cut_short_unless_asked_for(
     assert ("and 10 more" in err[-1]) is (verbose == 0)
 
 
-def test_status_lines_of_a_long_command(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_status_lines_of_a_long_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 0.5, 1.0, 1.5, 2.5])
     monkeypatch.setattr(output.time, "monotonic", lambda: next(clock))
     with talk(as_json=True).meter("backing up") as meter:

@@ -66,7 +66,10 @@ def test_what_is_chosen(photovault: Callable, photos: Path, tmp_path: Path, what
     assert done.code == 0, done.err
     assert files(tmp_path / "out" / "Pictures") == found
     for name in found:
-        assert os.path.islink(photos / name) or (tmp_path / "out" / "Pictures" / name).read_bytes() == (photos / name).read_bytes()
+        assert (
+            os.path.islink(photos / name)
+            or (tmp_path / "out" / "Pictures" / name).read_bytes() == (photos / name).read_bytes()
+        )
 
 
 @pytest.mark.parametrize("tail", ["", "/", "/2012", "/2012/late.jpg", os.fsdecode(b"/raw \xff\xfe name.jpg")])
@@ -213,7 +216,7 @@ def test_damage_costs_only_the_files_that_need_it(photovault: Callable, vault: P
 
 
 def test_arguments_are_a_snapshot_then_paths(photovault: Callable, photos: Path) -> None:
-    from photovault.app import App, Settings  # noqa: PLC0415 - as a command makes it
+    from photovault.app import App, Settings
 
     made = App(Settings())
     assert split_arguments(made, []) == ("latest", [])

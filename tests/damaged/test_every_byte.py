@@ -365,6 +365,8 @@ def test_objects_under_names_of_their_own_bytes_change_nothing(world: World) -> 
             assert {finding.where for finding in seen.findings} == {name}
 
 
-@pytest.mark.parametrize("name", ["keys/.DS_Store", "keys/desktop.ini", "snapshots/x", "index/.x", "packs/x", "note.txt"])
+@pytest.mark.parametrize(
+    "name", ["keys/.DS_Store", "keys/desktop.ini", "snapshots/x", "index/.x", "packs/x", "note.txt"]
+)
 def test_things_that_file_managers_drop_are_left_alone(world: World, name: str) -> None:
     assert look(world, world.objects | {name: b"anything"}, warm=False) == Seen(whole=set(world.trees))

@@ -80,7 +80,9 @@ def test_there_is_no_kind_for_faces() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, SIZE_MIN - 1, SIZE_MIN // 2, SIZE_MIN + 1, 3 * SIZE_MIN, SIZE_MAX * 2])
-def test_a_size_that_would_tell_something_stays_here(door: Door, storage: MemoryStorage, opener: Opener, size: int) -> None:
+def test_a_size_that_would_tell_something_stays_here(
+    door: Door, storage: MemoryStorage, opener: Opener, size: int
+) -> None:
     with pytest.raises(GateError, match="not a standard size") as caught:
         door.send(SealedObject(kind=Outbound.PACK, data=bytes(size)))
     assert caught.value.exit_code == 14
@@ -128,7 +130,16 @@ def test_clear_documents_leave_under_their_own_names_only(
     others = {"vault.json", "keys/" + "0a" * 16, "RECOVER.txt", "recover.py", "FORMAT.md"}
     if kind is Outbound.RECOVERY:
         others -= {"RECOVER.txt", "recover.py", "FORMAT.md"}
-    more = {"faces.json", "vault.json/x", "keys/../x", "keys/" + "0A" * 16, "keys/" + "0a" * 15, f"{name}\n", f"x{name}", ""}
+    more = {
+        "faces.json",
+        "vault.json/x",
+        "keys/../x",
+        "keys/" + "0A" * 16,
+        "keys/" + "0a" * 15,
+        f"{name}\n",
+        f"x{name}",
+        "",
+    }
     for other in (others | more) - {name}:
         with pytest.raises(GateError, match="it is no place for a"):
             door.publish(kind, other, b"text")
@@ -145,7 +156,9 @@ def test_sealed_kinds_are_no_clear_documents(door: Door, storage: MemoryStorage,
     assert storage.objects == {}
 
 
-def test_a_clear_document_that_fails_its_own_check_stays_here(door: Door, storage: MemoryStorage, opener: Opener) -> None:
+def test_a_clear_document_that_fails_its_own_check_stays_here(
+    door: Door, storage: MemoryStorage, opener: Opener
+) -> None:
     opener.error = DamageError("it is damaged")
     with pytest.raises(GateError):
         door.publish(Outbound.HEADER, "vault.json", b"text")

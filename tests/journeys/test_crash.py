@@ -153,7 +153,9 @@ def test_an_init_that_fails_can_be_repeated(tmp_path: Path, number: int) -> None
     assert unlock(storage, Secrets(words=WORDS))
 
 
-def test_no_lock_is_left_and_none_is_ignored(tmp_path: Path, begun: tuple[Computer, MemoryStorage], photos: Path) -> None:
+def test_no_lock_is_left_and_none_is_ignored(
+    tmp_path: Path, begun: tuple[Computer, MemoryStorage], photos: Path
+) -> None:
     computer, storage = begun
     with pytest.raises(Killed):
         computer.backup(photos, storage=FaultyStorage(storage, at=1))
@@ -242,7 +244,9 @@ def test_a_disk_that_is_really_full(tmp_path: Path, photos: Path) -> None:
 @contextmanager
 def _small_disk(at: Path) -> Iterator[Path]:
     at.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "small", at], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "small", at], check=False, capture_output=True
+    ).returncode:
         pytest.skip("mounting is not permitted here; the test above shows the same with a fault")
     try:
         yield at

@@ -114,7 +114,15 @@ def test_any_buffer_will_do_and_is_copied(storage: Storage, buffer: Callable[[by
 def test_ranges_are_whole_or_an_error(storage: Storage) -> None:
     data = Random(2).randbytes(3 * MIB + 5)
     storage.put("a", data)
-    for offset, length in [(0, 0), (0, 1), (1, 4096), (4095, MIB), (1, 2 * MIB), (MIB - 1, 2 * MIB + 6), (len(data), 0)]:
+    for offset, length in [
+        (0, 0),
+        (0, 1),
+        (1, 4096),
+        (4095, MIB),
+        (1, 2 * MIB),
+        (MIB - 1, 2 * MIB + 6),
+        (len(data), 0),
+    ]:
         assert storage.get("a", offset, length) == data[offset : offset + length]
     for offset in (0, 7, 2 * MIB, len(data)):
         assert storage.get("a", offset) == data[offset:]
@@ -257,7 +265,9 @@ def test_an_object_that_could_not_be_written_is_not_there(
     assert folder.get("a/b") == b"now it works"
 
 
-def test_a_write_that_takes_little_at_a_time_is_finished(folder: FolderStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_takes_little_at_a_time_is_finished(
+    folder: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[: max(4096, len(data) // 2 // 4096 * 4096)]))
     data = Random(3).randbytes(MIB + 4096 * 3 + 17)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from photovault.crypto import keys
 from photovault.crypto.keys import Keyring
-from photovault.errors import DamageError, WrongKeyError
+from photovault.errors import DamageError, UnknownVersionError, WrongKeyError
 from photovault.vault import format as fmt
 from photovault.vault.format import Header, Slot
 from photovault.vault.slots import NewSlot, Secrets, check_slot, make_slot, open_keyring, open_slot, slot_info
@@ -181,7 +181,7 @@ def test_a_slot_file_with_other_bytes_is_noticed(patch: bytes, at: int) -> None:
     data = good[:at] + patch + good[at + len(patch) :]
     if data == good:
         return
-    with pytest.raises((DamageError, fmt.UnknownVersionError)):
+    with pytest.raises((DamageError, UnknownVersionError)):
         check_slot(fmt.read_slot(data, DEVICE_SLOT.name), ring())
 
 

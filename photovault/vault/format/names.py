@@ -1,0 +1,63 @@
+"""Section 1: objects and their names."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+
+from photovault.vault.format.encoding import HEX
+
+HEADER_NAME = "vault.json"
+RECOVERY_NAMES = ("RECOVER.txt", "recover.py", "FORMAT.md")
+_NAME = re.compile(
+    rf"vault\.json|RECOVER\.txt|recover\.py|FORMAT\.md|keys/{HEX}{{32}}"
+    rf"|packs/(?P<fan>{HEX}{{2}})/(?P=fan){HEX}{{62}}|(?:index|snapshots)/{HEX}{{64}}"
+)
+
+
+class ObjectKind(IntEnum):
+    """What a sealed object is."""
+
+    PACK = 1
+    INDEX = 2
+    SNAPSHOT = 3
+
+
+class PartKind(IntEnum):
+    """What a part is."""
+
+    CONTENT = 1
+    LISTING = 2
+    INDEX = 3
+    SNAPSHOT = 4
+
+
+class Codec(IntEnum):
+    """How a part is encoded before it is sealed."""
+
+    PLAIN = 0
+    ZLIB = 1
+
+
+PARTS_OF = {
+    ObjectKind.PACK: frozenset({PartKind.CONTENT, PartKind.LISTING}),
+    ObjectKind.INDEX: frozenset({PartKind.INDEX}),
+    ObjectKind.SNAPSHOT: frozenset({PartKind.SNAPSHOT}),
+}
+PREFIX_OF = {ObjectKind.PACK: "packs/", ObjectKind.INDEX: "index/", ObjectKind.SNAPSHOT: "snapshots/"}
+
+
+def object_name(kind: ObjectKind, digest: bytes) -> str:
+    """Where an object with this SHA-256 is stored."""
+    fan = f"{digest[:1].hex()}/" if kind is ObjectKind.PACK else ""
+    return f"{PREFIX_OF[kind]}{fan}{digest.hex()}"
+
+
+def is_name(name: str) -> bool:
+    """Whether a vault may hold an object of this name."""
+    return _NAME.fullmatch(name) is not None
+
+
+def digest_of(name: str) -> bytes:
+    """The SHA-256 that a sealed object's name promises."""
+    return bytes.fromhex(name.rpartition("/")[2])

@@ -1,0 +1,197 @@
+"""The catalog answers what is known of files, and forgets what it must forget, and no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from photovault.catalog import Catalog, KnownFolder
+from photovault.database import DamagedError
+from photovault.model import Stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SOURCE = "/home/me/Pictures"
+PART = bytes(range(32))
+
+
+def folder(**changes: object) -> KnownFolder:
+    plain = KnownFolder(
+        number=0,
+        mode=0o755,
+        mtime_ns=-1_600_000_000_000_000_001,
+        mount=False,
+        hollow=False,
+        pages=(PART, PART[::-1]),
+        files=3,
+        folders=2,
+        links=1,
+        size=2**45,
+    )
+    return plain._replace(**changes)
+
+
+def stamp(name: bytes, ino: int = 1, **changes: int) -> Stamp:
+    return Stamp(name, ino, 100, 5, 6)._replace(**changes)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    made = Catalog(tmp_path / "catalog.sqlite")
+    yield made
+    made.close()
+
+
+def known(catalog: Catalog, path: bytes, source: str = SOURCE) -> KnownFolder:
+    found = catalog.folder(source, path)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    "given_folder",
+    [folder(), folder(mount=True), folder(hollow=True), folder(pages=()), folder(pages=(PART,) * 300, files=0, size=0)],
+)
+def test_a_folder_comes_back_as_it_was_put(catalog: Catalog, given_folder: KnownFolder) -> None:
+    catalog.put_folder(SOURCE, b"a/b", given_folder, [])
+    found = known(catalog, b"a/b")
+    assert found._replace(number=0) == given_folder
+    assert found.number > 0
+    assert catalog.folder(SOURCE, b"a") is None
+    assert catalog.folder("/other", b"a/b") is None
+
+
+def test_files_come_back_as_they_were_put(catalog: Catalog) -> None:
+    files = {stamp(b"a.jpg"): b"{a}", stamp(b"\xff\xfe.jpg", mtime_ns=-1, ctime_ns=-1): b"{b}"}
+    catalog.put_folder(SOURCE, b"", folder(), files.items())
+    number = known(catalog, b"").number
+    assert catalog.stamps(number) == set(files)
+    assert catalog.entries(number) == {one.name: entry for one, entry in files.items()}
+    assert catalog.stamps(number + 1) == set()
+
+
+def test_putting_a_folder_again_replaces_its_files_and_keeps_its_number(catalog: Catalog) -> None:
+    catalog.put_folder(SOURCE, b"a", folder(), [(stamp(b"old"), b"1"), (stamp(b"both"), b"2")])
+    number = known(catalog, b"a").number
+    catalog.put_folder(SOURCE, b"a", folder(size=7), [(stamp(b"both", size=9), b"3")])
+    assert known(catalog, b"a") == folder(number=number, size=7)
+    assert catalog.entries(number) == {b"both": b"3"}
+
+
+def test_a_file_that_moved_is_found_by_its_inode_in_any_source(catalog: Catalog) -> None:
+    catalog.put_folder(SOURCE, b"a", folder(), [(stamp(b"x", 7), b"1"), (stamp(b"y", 8), b"2")])
+    catalog.put_folder("/other", b"b", folder(), [(stamp(b"z", 7, size=5), b"3")])
+    assert sorted(catalog.by_inode(7)) == [(stamp(b"x", 7), b"1"), (stamp(b"z", 7, size=5), b"3")]
+    assert catalog.by_inode(9) == []
+
+
+def test_a_folder_knows_the_folders_directly_in_it(catalog: Catalog) -> None:
+    for path in (b"", b"a", b"a/b", b"a/c", b"a/c/d", b"ab", b"\xff"):
+        catalog.put_folder(SOURCE, path, folder(), [])
+    catalog.put_folder("/other", b"a/x", folder(), [])
+    assert catalog.subfolders(SOURCE, b"") == {b"a", b"ab", b"\xff"}
+    assert catalog.subfolders(SOURCE, b"a") == {b"b", b"c"}
+    assert catalog.subfolders(SOURCE, b"a/b") == set()
+
+
+NAMES = st.binary(min_size=1, max_size=3).filter(lambda name: b"/" not in name and b"\0" not in name)
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map(b"/".join)
+
+
+@settings(max_examples=60, deadline=None)
+@given(paths=st.sets(PATHS, min_size=1, max_size=12), data=st.data())
+def test_dropping_a_folder_drops_what_is_below_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, paths: set[bytes], data: st.DataObject
+) -> None:
+    gone = data.draw(st.sampled_from(sorted(paths)))
+    catalog = Catalog(tmp_path_factory.mktemp("c") / "catalog.sqlite")
+    for ino, path in enumerate(sorted(paths), 1):
+        catalog.put_folder(SOURCE, path, folder(), [(stamp(b"f", ino), path)])
+        catalog.put_folder("/other", path, folder(), [])
+    catalog.drop_folder(SOURCE, gone)
+    for ino, path in enumerate(sorted(paths), 1):
+        dropped = path == gone or path.startswith(gone + b"/")
+        assert (catalog.folder(SOURCE, path) is None) is dropped
+        assert (catalog.by_inode(ino) == []) is dropped
+        assert catalog.folder("/other", path) is not None
+    catalog.close()
+
+
+def test_only_what_was_committed_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    catalog = Catalog(path)
+    assert catalog.is_empty()
+    catalog.put_folder(SOURCE, b"kept", folder(), [])
+    catalog.commit()
+    catalog.put_folder(SOURCE, b"lost", folder(), [])
+    catalog.drop_folder(SOURCE, b"kept")
+    catalog.close()
+    catalog = Catalog(path)
+    assert not catalog.is_empty()
+    assert catalog.folder(SOURCE, b"kept") is not None
+    assert catalog.folder(SOURCE, b"lost") is None
+    catalog.clear()
+    assert catalog.is_empty()
+    catalog.close()
+
+
+def test_files_whose_parts_went_are_forgotten_and_folders_are_listed_again(catalog: Catalog) -> None:
+    catalog.put_folder(
+        SOURCE, b"a", folder(), [(stamp(b"whole"), b"p q"), (stamp(b"lost"), b"p r"), (stamp(b"no parts"), b"")]
+    )
+    assert catalog.retain({b"p", b"q"}.__contains__, bytes.split) == 1
+    found = known(catalog, b"a")
+    assert catalog.entries(found.number).keys() == {b"whole", b"no parts"}
+    assert found.mtime_ns == -1
+    assert found.pages == folder().pages
+
+
+def test_times_beyond_what_the_database_holds_do_not_stop_it(catalog: Catalog) -> None:
+    far = stamp(b"a", mtime_ns=2**70, ctime_ns=-(2**70))
+    catalog.put_folder(SOURCE, b"", folder(mtime_ns=2**64), [(far, b"1")])
+    number = known(catalog, b"").number
+    assert catalog.entries(number) == {b"a": b"1"}
+    assert far not in catalog.stamps(number), "such a file is read each time"
+
+
+def test_a_source_whose_path_is_not_text(catalog: Catalog) -> None:
+    catalog.put_folder("/mnt/\udcff", b"", folder(), [])
+    assert catalog.folder("/mnt/\udcff", b"") is not None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'UPDATE files SET entry = CAST(\'{"name":"b"}\' AS BLOB)',
+        "UPDATE folders SET pages = zeroblob(64)",
+        "UPDATE folders SET size = size + 1",
+    ],
+)
+def test_a_rotten_row_never_becomes_part_of_a_snapshot(catalog: Catalog, statement: str, tmp_path: Path) -> None:
+    catalog.put_folder(SOURCE, b"", folder(), [(stamp(b"a", 7), b"{}")])
+    catalog.commit()
+    catalog._db.execute(statement)
+    catalog.commit()
+
+    def use() -> None:
+        catalog.entries(known(catalog, b"").number)
+
+    with pytest.raises(DamagedError, match=r"catalog\.sqlite was damaged and has been removed") as caught:
+        use()
+    assert "run the same command again" in caught.value.hint
+    assert not (tmp_path / "catalog.sqlite").exists()
+
+
+def test_a_rotten_entry_of_a_moved_file_is_noticed_or_forgotten(catalog: Catalog) -> None:
+    catalog.put_folder(SOURCE, b"", folder(), [(stamp(b"a", 7), b"p")])
+    catalog._db.execute("UPDATE files SET entry = CAST('q' AS BLOB)")
+    assert catalog.retain(lambda _: True, bytes.split) == 1
+    catalog.put_folder(SOURCE, b"", folder(), [(stamp(b"a", 7), b"p")])
+    catalog._db.execute("UPDATE files SET entry = CAST('q' AS BLOB)")
+    with pytest.raises(DamagedError):
+        catalog.by_inode(7)
