@@ -197,9 +197,9 @@ def _scrub_one(storage: Storage | Door, name: str) -> Finding | None:
 
 @dataclass(slots=True, kw_only=True)
 class _PackAnswer:
-    """What reading one pack showed: why it is bad, and which of its parts are; None: that cannot be told, so all count."""
+    """What reading one pack showed: why it is bad, and which parts can be read all the same."""
 
-    bad: tuple[bytes, ...] | None = None
+    good: frozenset[bytes] = frozenset()
     why: str = ""
 
 
@@ -240,7 +240,8 @@ class _Check:
             self.size += size
             self.progress.advance(1, size, name.hex())
             if answer.why:
-                self._spoil(name, self._known_parts(name) if answer.bad is None else answer.bad, answer.why)
+                lost = [part for part in self._known_parts(name) if part not in answer.good]
+                self._spoil(name, lost, answer.why)
 
     def _known_parts(self, pack: bytes) -> Iterable[bytes]:
         return self.vault.places.parts_of(pack)
@@ -258,13 +259,14 @@ class _Check:
         except MissingError as error:
             return _PackAnswer(why=error.what)
         if hashlib.sha256(data).digest() != name:
-            return _PackAnswer(why="its bytes are not those it was stored with", bad=self._bad_parts(data))
+            return _PackAnswer(why="its bytes are not those it was stored with", good=self._good_parts(data))
         try:
             opened = open_object(self.vault.keyring, ObjectKind.PACK, data)
-            bad = [r.record.part_id for r in opened.regions if not self._is_good(opened.part, r)]
+            good = frozenset(r.record.part_id for r in opened.regions if self._is_good(opened.part, r))
         except DamageError as error:
             return _PackAnswer(why=error.what)
-        return _PackAnswer(bad=tuple(bad), why="it holds parts that are not what they should be" if bad else "")
+        whole = len(good) == len(opened.regions)
+        return _PackAnswer(good=good, why="" if whole else "it holds parts that are not what they should be")
 
     def _is_good(self, part: Callable[[Region], bytes], region: Region) -> bool:
         try:
@@ -273,19 +275,19 @@ class _Check:
             return False
         return self.vault.keyring.part_id(region.record.kind, data) == region.record.part_id
 
-    def _bad_parts(self, data: bytes) -> tuple[bytes, ...] | None:
-        """Of a damaged pack, the parts that do not open any more; damage to head, trailer or padding costs no part."""
+    def _good_parts(self, data: bytes) -> frozenset[bytes]:
+        """Of a damaged pack, the parts that still open: damage to its padding costs none."""
         try:
             reader = ObjectReader(self.vault.keyring, ObjectKind.PACK, data)
             length, _, _ = reader.head(data, len(data))
             records = reader.records(data[len(data) - length - fmt.TAG :], len(data))
         except PhotovaultError:
-            return None
-        return tuple(
-            region.record.part_id
-            for region in regions(records)
-            if not self._is_good(lambda one: reader.part(one, data[one.offset : one.offset + one.sealed_size]), region)
-        )
+            return frozenset()
+
+        def part(region: Region) -> bytes:
+            return reader.part(region, data[region.offset : region.offset + region.sealed_size])
+
+        return frozenset(region.record.part_id for region in regions(records) if self._is_good(part, region))
 
     def tree(self, one: NamedSnapshot) -> None:
         """Every listing and every file of a snapshot."""

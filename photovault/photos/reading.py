@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BUFFER = 8 * 1024 * 1024
 ATTEMPTS = 3
+XATTRS_MAX = 64 * 1024  # an entry with them must fit into a page of a listing
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -155,14 +156,19 @@ def _same(before: os.stat_result, after: os.stat_result) -> bool:
 
 
 def _xattrs(fd: int) -> tuple[tuple[str, bytes], ...]:
-    """User attributes, sorted; none where the system or the file system has no such thing."""
+    """User attributes, sorted, up to 64 KiB in all; none where the system or the file system has no such thing."""
     if not hasattr(os, "listxattr"):
         return ()
+    found, room = [], XATTRS_MAX
     try:
-        names = [name for name in os.listxattr(fd) if name.startswith("user.")]
-        return tuple(sorted((name, os.getxattr(fd, name)) for name in names))
+        for name in sorted(name for name in os.listxattr(fd) if name.startswith("user.")):
+            value = os.getxattr(fd, name)
+            room -= len(name) + len(value)
+            if room >= 0:
+                found.append((name, value))
     except OSError:
         return ()
+    return tuple(found)
 
 
 class LargeFile:

@@ -4,6 +4,7 @@
   there is no object of that name.  It never overwrites: putting the same bytes again is no error, other bytes are
   refused.  Nothing above relies on that refusal, because names are never used twice.
 - ``get`` returns the bytes of a range: all of them or an error.  A range that ends after the object is an error.
+- No object is larger than 16 MiB: a ``get`` of a whole one that is, is a ``DamageError`` and takes no memory.
 - ``listing`` names every object below a prefix with its size, complete or an error, in no order.
 - ``delete`` removes one object; removing what is not there is no error.
 - After a ``put`` has returned, ``get`` and ``listing`` of the same process see it.
@@ -19,13 +20,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from photovault.errors import RefusedError
+from photovault.errors import DamageError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Buffer = bytes | bytearray | memoryview
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+
+OBJECT_MAX = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +63,9 @@ def check_name(name: str) -> None:
     """RefusedError unless ``name`` is one that every storage can keep."""
     if _NAME.fullmatch(name) is None:
         raise RefusedError(f"not a name for a stored object: {name!r}")
+
+
+def check_whole(name: str, size: int) -> None:
+    """DamageError when an object is larger than any may be; asked before a whole object is read."""
+    if size > OBJECT_MAX:
+        raise DamageError(f"{name} has {size:,} bytes, more than any object of a vault")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from photovault.errors import MissingError, PhotovaultError, RefusedError, UnavailableError
-from photovault.storage.base import Buffer, Stored, check_name
+from photovault.storage.base import Buffer, Stored, check_name, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +70,8 @@ class FolderStorage:
         with self._translated(name), open(self._root / name, "rb", buffering=0) as file:
             self._was_there = True
             size = os.fstat(file.fileno()).st_size
+            if length is None:
+                check_whole(name, size)
             end = size if length is None else offset + length
             if end > size or offset > size:
                 raise MissingError(f"{name} ends at byte {size}, byte {end} was asked for")

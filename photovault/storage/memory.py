@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from photovault.errors import MissingError, RefusedError
-from photovault.storage.base import Buffer, Stored, check_name
+from photovault.storage.base import Buffer, Stored, check_name, check_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,8 @@ class MemoryStorage:
             data = self.objects[name]
         except KeyError:
             raise MissingError(f"{name} is not in the storage") from None
+        if length is None:
+            check_whole(name, len(data))
         end = len(data) if length is None else offset + length
         if end > len(data) or offset > len(data):
             raise MissingError(f"{name} ends before byte {end}")
