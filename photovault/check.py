@@ -342,7 +342,7 @@ class _Check:
 
     def report(self, snapshots: int, packs: int) -> CheckReport:
         """What was found."""
-        hint = "restore these files from another snapshot or copy; if you still have them, touch them and back up again"
+        hint = "restore these files from another snapshot or another copy of the vault"
         for name, (why, files) in sorted(self._bad_packs.items()):
             where = "" if name == "missing" else name
             self.findings.append(Finding(what=why, where=where, files=tuple(files), hint=hint if files else ""))

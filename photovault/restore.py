@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -150,7 +151,7 @@ def run_restore(
     Raises:
         StorageError: the storage or the target failed as a whole; what was restored stays.
     """
-    run = _Restore(reader, target, progress, choice, rule)
+    run = _Restore(reader, target, progress, choice, rule, sweeps=not dry_run)
     if dry_run:
         for found, _, decision in run.wanted(root):
             run.count(found, decision)
@@ -164,7 +165,17 @@ def run_restore(
 class _Restore:
     """One restore.  ``work`` runs in workers, everything else in the owner's thread."""
 
-    def __init__(self, reader: Reader, target: Target, progress: Progress, choice: Choice, rule: Overwrite) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        target: Target,
+        progress: Progress,
+        choice: Choice,
+        rule: Overwrite,
+        *,
+        sweeps: bool,
+    ) -> None:
+        self._sweeps = sweeps
         self._reader = reader
         self._fetcher = reader.fetcher
         self._target = target
@@ -197,6 +208,9 @@ class _Restore:
 
     def _folder(self, parts: PathParts, path: str, pages: Iterable[bytes]) -> Iterator[_Found]:
         """The entries of one folder, under names that are safe in the target."""
+        if self._sweeps:
+            with suppress(StorageError):  # if something is in the way here, each file will say so
+                self._target.sweep(parts)  # what an earlier restore left when it was stopped
         entries: list[Entry] = []
         for entry in self._reader.folder(pages):
             if isinstance(entry, DamageError):

@@ -21,6 +21,7 @@ from photovault.vault.reader import Reader
 from photovault.vault.writer import Writer
 from photovault.workers import Workers
 from tests.support.devices import Silent
+from tests.support.photos import put
 from tests.support.world import make_vault
 
 if TYPE_CHECKING:
@@ -279,3 +280,13 @@ def test_a_large_file_comes_back_in_windows(forge: Forge, tmp_path: Path) -> Non
     data = os.urandom(20_000_000)
     assert forge.restore(tmp_path / "out", forge.file(b"movie.mp4", data)).size == len(data)
     assert (tmp_path / "out" / "movie.mp4").read_bytes() == data
+
+
+def test_what_a_stopped_restore_left_behind_goes_with_the_next_one(tmp_path, vault, photovault) -> None:
+    put(tmp_path / "Pictures" / "2021" / "a.jpg", b"photo")
+    assert photovault("backup", tmp_path / "Pictures").code == 0
+    left = put(tmp_path / "out" / "Pictures" / "2021" / ".photovault-0123456789abcdef.tmp", b"half a photo")
+    assert photovault("restore", "-n", "--to", tmp_path / "out").code == 0
+    assert left.exists()
+    assert photovault("restore", "--to", tmp_path / "out").code == 0
+    assert [path.name for path in left.parent.iterdir()] == ["a.jpg"]

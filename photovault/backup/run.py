@@ -8,12 +8,12 @@ parts, writes listings and touches the catalog.  So what is stored, and where, d
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from photovault.backup.compare import Totals, plan_folder
+from photovault.backup.jobs import Answer, Batch, End, Folder, Job, Large, Window, folder_entry, is_link
 from photovault.backup.plan import elsewhere, folder_problems, is_away, join, offline_problem, why_offline
-from photovault.catalog import KnownFolder
 from photovault.model import DOUBTFUL, Counts, Entry, EntryKind, Problem, Snapshot, Source, Stamp
 from photovault.photos.reading import (
     ATTEMPTS,
@@ -23,7 +23,6 @@ from photovault.photos.reading import (
     NotRead,
     Piece,
     ReaderOptions,
-    read_batch,
 )  # fmt: skip
 from photovault.photos.scan import Found, FoundFolder, Scanner
 from photovault.vault import format as fmt
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     from photovault.backup.compare import FolderChange, Moved
     from photovault.backup.plan import BackupPlan, SourcePlan, SourceSpec
-    from photovault.catalog import Catalog
+    from photovault.catalog import Catalog, KnownFolder
     from photovault.progress import Progress
     from photovault.vault.vault import NamedSnapshot, Vault
     from photovault.workers import Workers
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 PARTS_MAX = 50_000  # of one file: its entry must fit into a page of a listing
 AHEAD = 6  # jobs under way: bounds memory
 BATCH_FILES = 256
-SMALL = 32 * 1024  # files under this on average are read by the owner itself
 _TOO_LARGE = "it is larger than one file may be (about 195 GiB)"
 
 
@@ -71,66 +69,6 @@ class BackupReport:
     totals: Totals
     problems: tuple[Problem, ...]
     written: Written
-
-
-@dataclass(slots=True, kw_only=True)
-class _Folder:
-    """A folder whose listing is being made."""
-
-    spec: SourceSpec
-    scanner: Scanner
-    found: FoundFolder
-    parent: _Folder | None
-    known: KnownFolder | None
-    names: frozenset[bytes] = frozenset()
-    files: dict[bytes, tuple[Stamp, bytes]] = field(default_factory=dict)
-    folders: dict[bytes, bytes] = field(default_factory=dict)
-    counts: Counts = field(default_factory=Counts)
-    left_out: bool = False
-
-    def full(self, name: bytes) -> bytes:
-        return self.scanner.full(join(self.found.path, name))
-
-
-@dataclass(slots=True, kw_only=True)
-class _Batch:
-    """Some small files of a folder."""
-
-    folder: _Folder
-    files: tuple[Found, ...]
-    buffer: memoryview
-
-
-@dataclass(slots=True, kw_only=True)
-class _Large:
-    """A large file on its way: what of it is stored so far."""
-
-    folder: _Folder
-    found: Found
-    file: LargeFile
-    parts: list[bytes] = field(default_factory=list)
-    failed: str = ""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Window:
-    """Some parts of a large file."""
-
-    large: _Large
-    window: tuple[int, tuple[int, ...]]
-    buffer: memoryview
-    last: bool
-
-
-@dataclass(slots=True, kw_only=True)
-class _End:
-    """Nothing more comes for this folder."""
-
-    folder: _Folder
-
-
-_Job = _Batch | _Window | _End
-_Answer = list[FileRead | NotRead] | tuple[Piece, ...] | OSError | None
 
 
 def run_backup(
@@ -180,7 +118,10 @@ class _Run:
         if offline:  # it went since it was planned
             self._keep_source(plan.spec, offline, (offline_problem(plan.spec, offline),))
             return
-        for job, answer in self._workers.ordered(self._work, self._walk(plan, scanner, top), AHEAD, inline=_is_small):
+        jobs = self._walk(plan, scanner, top)
+        for job, answer in self._workers.ordered(
+            lambda job: job.work(self._options), jobs, AHEAD, inline=lambda job: job.is_small
+        ):
             self._done(job, answer)
 
     def _keep_source(self, spec: SourceSpec, offline: str, problems: Iterable[Problem]) -> None:
@@ -228,7 +169,7 @@ class _Run:
 
     # Making jobs, in order.
 
-    def _walk(self, plan: SourcePlan, scanner: Scanner, seen: FoundFolder) -> Iterator[_Job]:
+    def _walk(self, plan: SourcePlan, scanner: Scanner, seen: FoundFolder) -> Iterator[Job]:
         top = self._enter(plan.spec, scanner, seen, None)
         stack = [(top, scanner.device(b""), iter(top.found.folders))]
         yield from self._files(top)
@@ -237,7 +178,7 @@ class _Run:
             name = next(todo, None)
             if name is None:
                 stack.pop()
-                yield _End(folder=folder)
+                yield End(folder=folder)
                 continue
             path = join(folder.found.path, name)
             found = plan.found.get(path) or scanner.folder(path, device) if path in plan.work else None
@@ -248,13 +189,13 @@ class _Run:
             stack.append((inner, scanner.device(path), iter(found.folders)))
             yield from self._files(inner)
 
-    def _enter(self, spec: SourceSpec, scanner: Scanner, found: FoundFolder, parent: _Folder | None) -> _Folder:
+    def _enter(self, spec: SourceSpec, scanner: Scanner, found: FoundFolder, parent: Folder | None) -> Folder:
         known = self._catalog.folder(spec.path, found.path)
         self._problems += folder_problems(scanner, found, known)
         self._totals.count(others=found.others, cloud=len(found.cloud))
-        return _Folder(spec=spec, scanner=scanner, found=found, parent=parent, known=known, left_out=bool(found.others))
+        return Folder(spec=spec, scanner=scanner, found=found, parent=parent, known=known, left_out=bool(found.others))
 
-    def _keep_folder(self, parent: _Folder, path: bytes, found: FoundFolder | None) -> None:
+    def _keep_folder(self, parent: Folder, path: bytes, found: FoundFolder | None) -> None:
         """Take a folder over as it was: nothing in it changed, or ``found`` says that it cannot be seen."""
         known = self._catalog.folder(parent.spec.path, path)
         if found is not None:
@@ -263,9 +204,9 @@ class _Run:
             parent.left_out = True
             return
         self._totals.count(unchanged=known.files + known.links)
-        _add_folder(parent, path.rpartition(b"/")[2], known)
+        parent.add_folder(path.rpartition(b"/")[2], known)
 
-    def _files(self, folder: _Folder) -> Iterator[_Job]:
+    def _files(self, folder: Folder) -> Iterator[Job]:
         stamps = self._catalog.stamps(folder.known.number) if folder.known else set()
         folder.names = frozenset(stamp.name for stamp in stamps)
         change = plan_folder(folder.found.files, stamps, self._elsewhere, folder.found.hidden)
@@ -274,7 +215,7 @@ class _Run:
         read = [*change.read, *(moved.found for moved in change.moved if not self._take_moved(folder, moved))]
         yield from self._jobs(folder, sorted(read))
 
-    def _keep_files(self, folder: _Folder, change: FolderChange, stamps: Mapping[bytes, Stamp]) -> None:
+    def _keep_files(self, folder: Folder, change: FolderChange, stamps: Mapping[bytes, Stamp]) -> None:
         """Entries of unchanged files, and the last version of what may turn out to be unreadable or is in a cloud."""
         if folder.known is None:
             return
@@ -282,15 +223,15 @@ class _Run:
         wanted = {one.stamp.name for one in doubtful} | folder.found.hidden
         for name, entry in self._catalog.entries(folder.known.number).items():
             if name in change.kept:
-                _add_file(folder, stamps[name], entry)
+                folder.add(stamps[name], entry)
             elif name in wanted:
-                _add_file(folder, stamps[name]._replace(ctime_ns=DOUBTFUL), entry)  # read it again next time
+                folder.add(stamps[name]._replace(ctime_ns=DOUBTFUL), entry)  # read it again next time
 
-    def _take_moved(self, folder: _Folder, moved: Moved) -> bool:
+    def _take_moved(self, folder: Folder, moved: Moved) -> bool:
         entry, stamp = fmt.read_entry(moved.entry), moved.found.stamp
         if not moved.sure and not self._begins_as(folder.full(stamp.name), entry):
             return False
-        _add_file(folder, stamp, fmt.encode_entry(replace(entry, name=stamp.name, mode=moved.found.mode)))
+        folder.add(stamp, fmt.encode_entry(replace(entry, name=stamp.name, mode=moved.found.mode)))
         self._totals.count(moved=1)
         return True
 
@@ -306,7 +247,7 @@ class _Run:
             return False
         return self._vault.keyring.part_id(PartKind.CONTENT, start) == entry.parts[0]
 
-    def _jobs(self, folder: _Folder, files: list[Found]) -> Iterator[_Job]:
+    def _jobs(self, folder: Folder, files: list[Found]) -> Iterator[Job]:
         batch: list[Found] = []
         size = 0
         for one in files:
@@ -316,14 +257,14 @@ class _Run:
                 yield from self._large(folder, one)
             else:
                 if batch and (size + one.stamp.size > BUFFER or len(batch) == BATCH_FILES):
-                    yield _Batch(folder=folder, files=tuple(batch), buffer=self._buffers.pop())
+                    yield Batch(folder=folder, files=tuple(batch), buffer=self._buffers.pop())
                     batch, size = [], 0
                 batch.append(one)
                 size += one.stamp.size
         if batch:
-            yield _Batch(folder=folder, files=tuple(batch), buffer=self._buffers.pop())
+            yield Batch(folder=folder, files=tuple(batch), buffer=self._buffers.pop())
 
-    def _large(self, folder: _Folder, found: Found) -> Iterator[_Job]:
+    def _large(self, folder: Folder, found: Found) -> Iterator[Job]:
         try:
             file = LargeFile(folder.full(found.stamp.name), self._options)
         except OSError as error:
@@ -333,12 +274,12 @@ class _Run:
             file.close()
             self._not_read(folder, found, _TOO_LARGE)
             return
-        large = _Large(folder=folder, found=found, file=file)
+        large = Large(folder=folder, found=found, file=file)
         for window in file.windows:
             last = window is file.windows[-1]
-            yield _Window(large=large, window=window, buffer=self._buffers.pop(), last=last)
+            yield Window(large=large, window=window, buffer=self._buffers.pop(), last=last)
 
-    def _add_link(self, folder: _Folder, found: Found) -> None:
+    def _add_link(self, folder: Folder, found: Found) -> None:
         try:
             target = os.readlink(folder.full(found.stamp.name))
         except OSError as error:
@@ -348,36 +289,21 @@ class _Run:
         entry = Entry(name=stamp.name, kind=EntryKind.LINK, mode=found.mode, mtime_ns=stamp.mtime_ns, target=target)
         self._add_read(folder, stamp, fmt.encode_entry(entry))
 
-    # What a worker does.
-
-    def _work(self, job: _Job) -> _Answer:
-        match job:
-            case _Batch():
-                paths = [job.folder.full(one.stamp.name) for one in job.files]
-                return read_batch(paths, job.buffer, self._options)
-            case _Window():
-                try:
-                    return job.large.file.read(job.window, job.buffer)
-                except OSError as error:
-                    return error
-            case _End():
-                return None
-
     # What the owner does with the answers, in order.
 
-    def _done(self, job: _Job, answer: _Answer) -> None:
+    def _done(self, job: Job, answer: Answer) -> None:
         match job:
-            case _Batch() if isinstance(answer, list):
+            case Batch() if isinstance(answer, list):
                 for found, one in zip(job.files, answer, strict=True):
                     self._file_done(job.folder, found, one, job.buffer)
                 self._buffers.append(job.buffer)
-            case _Window():
+            case Window():
                 self._window_done(job, answer)
                 self._buffers.append(job.buffer)
-            case _End():
+            case End():
                 self._folder_done(job.folder)
 
-    def _file_done(self, folder: _Folder, found: Found, read: FileRead | NotRead, buffer: memoryview) -> None:
+    def _file_done(self, folder: Folder, found: Found, read: FileRead | NotRead, buffer: memoryview) -> None:
         if isinstance(read, NotRead):
             if read.grown:
                 self._read_inline(folder, found)
@@ -391,7 +317,7 @@ class _Run:
         for part_id, start, length in pieces:
             self._writer.add(plain_record(part_id, PartKind.CONTENT, length), buffer[start : start + length])
 
-    def _window_done(self, job: _Window, answer: _Answer) -> None:
+    def _window_done(self, job: Window, answer: Answer) -> None:
         large = job.large
         if not large.failed:
             self._take_window(large, answer, job.buffer)
@@ -400,7 +326,7 @@ class _Run:
                 self._read_again(large, job.buffer)
             self._large_done(large)
 
-    def _take_window(self, large: _Large, answer: _Answer, buffer: memoryview) -> None:
+    def _take_window(self, large: Large, answer: Answer, buffer: memoryview) -> None:
         if not isinstance(answer, tuple):
             large.failed = str(getattr(answer, "strerror", "")) or "reading failed"
             return
@@ -410,7 +336,7 @@ class _Run:
             large.file.add(buffer[start : start + length])
             self._progress.advance(0, length, os.fsdecode(large.file.path))
 
-    def _read_again(self, large: _Large, buffer: memoryview) -> None:
+    def _read_again(self, large: Large, buffer: memoryview) -> None:
         """The file changed while it was read: read it once more from the start, here and now, until it holds still."""
         for _ in range(ATTEMPTS - 1):
             large.parts.clear()
@@ -424,14 +350,14 @@ class _Run:
             if large.file.settled():
                 return
 
-    def _read_inline(self, folder: _Folder, found: Found) -> None:
+    def _read_inline(self, folder: Folder, found: Found) -> None:
         """A file that outgrew its buffer since it was seen."""
         for job in self._large(folder, found):
-            if isinstance(job, _Window):
-                self._window_done(job, self._work(job))
+            if isinstance(job, Window):
+                self._window_done(job, job.work(self._options))
                 self._buffers.append(job.buffer)
 
-    def _large_done(self, large: _Large) -> None:
+    def _large_done(self, large: Large) -> None:
         try:
             if large.failed or len(large.parts) > PARTS_MAX:
                 self._not_read(large.folder, large.found, large.failed or _TOO_LARGE)
@@ -445,7 +371,7 @@ class _Run:
         self._file_stored(large.folder, large.found, read, tuple(large.parts), counted=True)
 
     def _file_stored(
-        self, folder: _Folder, found: Found, read: FileRead, parts: tuple[bytes, ...], *, counted: bool = False
+        self, folder: Folder, found: Found, read: FileRead, parts: tuple[bytes, ...], *, counted: bool = False
     ) -> None:
         entry = Entry(
             name=found.stamp.name,
@@ -467,45 +393,32 @@ class _Run:
             self._problem(folder, found, "kept changing while it was read", hint)
         self._add_read(folder, stamp, fmt.encode_entry(entry), 0 if counted else stamp.size)
 
-    def _add_read(self, folder: _Folder, stamp: Stamp, entry: bytes, size: int = 0) -> None:
+    def _add_read(self, folder: Folder, stamp: Stamp, entry: bytes, size: int = 0) -> None:
         new = stamp.name not in folder.names
-        self._totals.count(new=int(new), changed=int(not new), read_bytes=_counts_of(stamp, entry, 1).size)
-        _add_file(folder, stamp, entry)
+        self._totals.count(new=int(new), changed=int(not new), read_bytes=0 if is_link(entry) else stamp.size)
+        folder.add(stamp, entry)
         self._progress.advance(1, size, os.fsdecode(folder.full(stamp.name)))
 
-    def _not_read(self, folder: _Folder, found: Found, why: str) -> None:
+    def _not_read(self, folder: Folder, found: Found, why: str) -> None:
         kept = "its last version is kept" if found.stamp.name in folder.files else "it is not backed up"
         self._problem(folder, found, f"cannot be read: {why}; {kept}", "mend that and back up again")
         self._progress.advance(1, found.stamp.size, os.fsdecode(folder.full(found.stamp.name)))
 
-    def _problem(self, folder: _Folder, found: Found, what: str, hint: str) -> None:
+    def _problem(self, folder: Folder, found: Found, what: str, hint: str) -> None:
         self._problems.append(Problem(path=os.fsdecode(folder.full(found.stamp.name)), what=what, hint=hint))
 
-    def _folder_done(self, folder: _Folder) -> None:
+    def _folder_done(self, folder: Folder) -> None:
         """All of a folder is known: write its listing and tell its parent."""
-        pairs = sorted([*folder.folders.items(), *((name, entry) for name, (_, entry) in folder.files.items())])
-        pages = tuple(map(self._writer.add_listing, fmt.encode_pages(pairs)))
-        known = KnownFolder(
-            number=0,
-            mode=folder.found.mode,
-            mtime_ns=folder.found.mtime_ns,
-            mount=folder.found.mount,
-            hollow=not pairs and folder.left_out,
-            pages=pages,
-            files=folder.counts.files,
-            folders=folder.counts.folders,
-            links=folder.counts.links,
-            size=folder.counts.size,
-        )
+        known = folder.summary(tuple(map(self._writer.add_listing, fmt.encode_pages(folder.listing()))))
         path = folder.found.path
         self._drop_gone(folder)
         self._catalog.put_folder(folder.spec.path, path, known, folder.files.values())
         if folder.parent is None:
             self._add_top(folder.spec, known)
         else:
-            _add_folder(folder.parent, path.rpartition(b"/")[2], known)
+            folder.parent.add_folder(path.rpartition(b"/")[2], known)
 
-    def _drop_gone(self, folder: _Folder) -> None:
+    def _drop_gone(self, folder: Folder) -> None:
         source, path = folder.spec.path, folder.found.path
         for name in self._catalog.subfolders(source, path) - set(folder.found.folders):
             lost = self._catalog.folder(source, join(path, name))
@@ -514,49 +427,5 @@ class _Run:
 
     def _add_top(self, spec: SourceSpec, known: KnownFolder) -> None:
         name = os.fsencode(spec.label)
-        self._tops[name] = fmt.encode_entry(_folder_entry(name, known))
+        self._tops[name] = fmt.encode_entry(folder_entry(name, known))
         self._counts += Counts(files=known.files, folders=known.folders, links=known.links, size=known.size)
-
-
-def _is_small(job: _Job) -> bool:
-    match job:
-        case _Batch():
-            return sum(one.stamp.size for one in job.files) < SMALL * len(job.files)
-        case _Window():
-            return False
-        case _End():
-            return True
-
-
-def _add_file(folder: _Folder, stamp: Stamp, entry: bytes) -> None:
-    old = folder.files.get(stamp.name)
-    if old is not None:
-        folder.counts += _counts_of(*old, -1)
-    folder.files[stamp.name] = (stamp, entry)
-    folder.counts += _counts_of(stamp, entry, 1)
-
-
-def _counts_of(stamp: Stamp, entry: bytes, sign: int) -> Counts:
-    if entry.startswith(b'{"kind":"link"'):
-        return Counts(links=sign)
-    return Counts(files=sign, size=sign * stamp.size)
-
-
-def _add_folder(parent: _Folder, name: bytes, known: KnownFolder) -> None:
-    if known.hollow:
-        parent.left_out = True
-        return
-    parent.folders[name] = fmt.encode_entry(_folder_entry(name, known))
-    parent.counts += Counts(files=known.files, folders=known.folders + 1, links=known.links, size=known.size)
-
-
-def _folder_entry(name: bytes, known: KnownFolder) -> Entry:
-    return Entry(
-        name=name,
-        kind=EntryKind.FOLDER,
-        mode=known.mode,
-        mtime_ns=known.mtime_ns,
-        size=known.size,
-        files=known.files,
-        parts=known.pages,
-    )

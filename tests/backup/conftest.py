@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photovault.backup import run
+from photovault.backup import jobs, run
 from photovault.photos.reading import LargeFile, read_batch
 from tests.support.devices import Computer
 
@@ -37,6 +37,6 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             seen.append(os.fsdecode(os.path.basename(path)))
             super().__init__(path, options)
 
-    monkeypatch.setattr(run, "read_batch", spy)
+    monkeypatch.setattr(jobs, "read_batch", spy)
     monkeypatch.setattr(run, "LargeFile", Spy)
     return seen

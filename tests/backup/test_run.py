@@ -11,7 +11,7 @@ import pytest
 
 import photovault.backup as backup_module
 from photovault.app.sources import BackupRequest
-from photovault.backup import run
+from photovault.backup import jobs, run
 from photovault.photos import reading
 from photovault.photos.reading import BUFFER, LargeFile
 from tests.support.devices import Computer, Silent
@@ -429,14 +429,14 @@ def test_many_files_that_outgrow_their_room_at_once_are_read(
 ) -> None:
     for number in range(12):
         put(photos / "many" / f"{number}.jpg", bytes([number]) * 40_000)
-    real = run.read_batch
+    real = jobs.read_batch
 
     def grown(paths, buffer, options):
         return real(paths, buffer[:1000], options)  # as if each had grown since it was seen
 
-    monkeypatch.setattr(run, "read_batch", grown)
+    monkeypatch.setattr(jobs, "read_batch", grown)
     monkeypatch.setattr(run, "BATCH_FILES", 1)
-    monkeypatch.setattr(run, "SMALL", 0)
+    monkeypatch.setattr(jobs, "SMALL", 0)
     assert computer.backup(photos).problems == ()
     assert same_tree(back(computer, tmp_path) / "Pictures" / "many", photos / "many") == []
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
@@ -10,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photovault.app.sources import BackupRequest
+from photovault.storage.folder import FolderStorage
+from photovault.vault.writer import Writer
 from tests.support.devices import Computer, Silent
 from tests.support.photos import jpeg, library, put, same_tree
 from tests.support.world import START
@@ -63,6 +67,35 @@ def test_runs_from_the_same_state_store_the_same_bytes(
     for other in others:
         assert other.keys() == one.keys()
         assert other == one
+
+
+def test_the_order_in_which_packs_are_done_does_not_matter(
+    computer: Computer, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):  # enough for four packs
+        put(photos / "larger" / f"{number}.mp4", Random(100 + number).randbytes(9_000_000))
+    copies = [twin(computer, tmp_path / str(number), 4) for number in range(2)]
+    copies[0].backup(photos)
+    real, lock, seen = FolderStorage.put, threading.Lock(), []
+
+    def put_the_first_last(self: FolderStorage, name: str, data: bytes) -> None:
+        with lock:
+            seen.append(name)
+            first = len(seen) == 1
+        if first:
+            time.sleep(1)
+        real(self, name, data)
+
+    collect = Writer._collect
+
+    def collect_when_the_second_is_done(self: Writer) -> None:
+        time.sleep(0.5 if len(seen) < 4 else 0)
+        collect(self)
+
+    monkeypatch.setattr(FolderStorage, "put", put_the_first_last)
+    monkeypatch.setattr(Writer, "_collect", collect_when_the_second_is_done)
+    copies[1].backup(photos)
+    assert objects(tmp_path / "1" / "vault") == objects(tmp_path / "0" / "vault")
 
 
 def test_another_clock_changes_only_the_snapshot(computer: Computer, photos: Path, tmp_path: Path) -> None:
