@@ -43,7 +43,7 @@ def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _cheap() -> object:
-    from tests.support.world import CHEAP  # noqa: PLC0415 - the support package imports the product
+    from tests.support.world import CHEAP
 
     return CHEAP
 

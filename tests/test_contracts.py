@@ -21,7 +21,10 @@ PLANTED = {
     "cryptography lives in crypto": ("device.py", "import cryptography.fernet"),
     "the terminal lives in cli": ("restore.py", "import rich.console"),
     "SQLite lives in database": ("check.py", "import sqlite3"),
-    "ignore patterns live in photos, the keyring in device, the user's folders in app": ("config.py", "import platformdirs"),
+    "ignore patterns live in photos, the keyring in device, the user's folders in app": (
+        "config.py",
+        "import platformdirs",
+    ),
     "the gate sees storages, never the vault's insides": ("gate/door.py", "import photovault.crypto.keys"),
     "photos knows no key and no storage": ("photos/scan.py", "import photovault.storage.base"),
 }
@@ -38,7 +41,9 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the package to spoil."""
-    shutil.copytree(ROOT / "photovault", tmp_path / "photovault", ignore=shutil.ignore_patterns("__pycache__", "FORMAT.md"))
+    shutil.copytree(
+        ROOT / "photovault", tmp_path / "photovault", ignore=shutil.ignore_patterns("__pycache__", "FORMAT.md")
+    )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -57,7 +62,11 @@ def test_the_package_keeps_them_all(copy: Path) -> None:
 def test_a_planted_violation_is_refused(copy: Path, name: str) -> None:
     file, line = PLANTED[name]
     path = copy / "photovault" / file
-    path.write_text(path.read_text().replace("from __future__ import annotations\n", f"from __future__ import annotations\n{line}\n", 1))
+    path.write_text(
+        path.read_text().replace(
+            "from __future__ import annotations\n", f"from __future__ import annotations\n{line}\n", 1
+        )
+    )
     done = lint(copy)
     assert done.returncode == 1, done.stdout + done.stderr
     assert f"{name} BROKEN" in done.stdout.replace("appBROKEN", "app BROKEN")

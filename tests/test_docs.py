@@ -49,13 +49,18 @@ def test_links_of_the_readme_lead_somewhere(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-@pytest.mark.parametrize("path", sorted({*re.findall(r"`(tests/[\w/.]+)`", (ROOT / "docs" / "threat-model.md").read_text())}))
+@pytest.mark.parametrize(
+    "path", sorted({*re.findall(r"`(tests/[\w/.]+)`", (ROOT / "docs" / "threat-model.md").read_text())})
+)
 def test_each_test_named_in_the_threat_model_is_there(path: str) -> None:
     assert "def test_" in (ROOT / path).read_text()
 
 
 def test_exit_codes_are_those_of_the_help(photovault) -> None:
-    shown = {int(code) for code in re.findall(r"(\d+)\s+[a-z]", photovault("--help").out.split("Exit codes:")[1].split("Options:")[0])}
+    shown = {
+        int(code)
+        for code in re.findall(r"(\d+)\s+[a-z]", photovault("--help").out.split("Exit codes:")[1].split("Options:")[0])
+    }
     family = [errors.PhotovaultError]
     for one in family:
         family += one.__subclasses__()
@@ -69,8 +74,8 @@ def test_the_format_document_is_in_the_vault_as_it_is_in_docs() -> None:
 @pytest.mark.parametrize(
     "fact",
     [
-        f"`\"{fmt.SUITE}\"`",
-        f"| 0 | 6 | magic `\"{fmt.MAGIC.decode()}\"` |",
+        f'`"{fmt.SUITE}"`',
+        f'| 0 | 6 | magic `"{fmt.MAGIC.decode()}"` |',
         f"| 80 | {fmt.HEAD.size + fmt.TAG} | region 0",
         f"| {fmt.HEAD_END} | | regions 3",
         f"trailer**: {fmt.RECORD.size} bytes per part",

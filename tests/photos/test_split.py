@@ -250,7 +250,7 @@ def movie(title: bytes, *, front: bool, header: bytes = b"") -> bytes:
 
 
 @pytest.mark.parametrize("front", [True, False])
-def test_mp4_new_title_keeps_the_media(front: bool) -> None:  # noqa: FBT001
+def test_mp4_new_title_keeps_the_media(front: bool) -> None:
     old, new = movie(b"a", front=front), movie(b"a longer title" * 99, front=front)
     assert stored_again(old, new) < 2 * KIB
 
@@ -269,7 +269,7 @@ TILES = [(b"hvc1", noise(5_000 + 7_000 * (index % 5), index)) for index in range
 
 
 @pytest.mark.parametrize(("version", "wide"), [(0, False), (1, False), (2, False), (1, True)])
-def test_heic_new_exif_keeps_the_tiles(version: int, wide: bool) -> None:  # noqa: FBT001
+def test_heic_new_exif_keeps_the_tiles(version: int, wide: bool) -> None:
     old, new = (
         heic([*TILES[:10], (b"Exif", noise(length)), *TILES[10:]], version=version, wide=wide)
         for length in (2000, 6000)
@@ -303,7 +303,7 @@ def test_quicktime_meta_box_does_not_hide_the_media() -> None:
 
 
 @pytest.mark.parametrize(("order", "wide"), [("<", False), (">", False), ("<", True), (">", True)])
-def test_raw_new_title_keeps_strips_previews_and_makernote(order: str, wide: bool) -> None:  # noqa: FBT001
+def test_raw_new_title_keeps_strips_previews_and_makernote(order: str, wide: bool) -> None:
     old, new = (camera_raw(title, order, wide=wide) for title in (b"a", b"a longer title" * 30))
     assert stored_again(old, new) < 3 * KIB
     assert set(STRIPS) < set(parts(new))

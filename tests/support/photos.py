@@ -36,7 +36,10 @@ def put(path: Path, data: bytes, mtime: float = 1_600_000_000.25) -> Path:
 def library(root: Path, random: Random, files: int = 12) -> Path:
     """A folder of photos with the odd things that real ones have: twins, an empty file, a link, odd names, a large file."""
     for number in range(files):
-        put(root / f"20{number % 20 + 10}" / f"IMG_{number:04}.jpg", jpeg(number, taken=f"20{number % 20 + 10}:05:04 13:22:11"))
+        put(
+            root / f"20{number % 20 + 10}" / f"IMG_{number:04}.jpg",
+            jpeg(number, taken=f"20{number % 20 + 10}:05:04 13:22:11"),
+        )
     put(root / "twin.jpg", (root / "2010" / "IMG_0000.jpg").read_bytes())
     put(root / "empty.jpg", b"")
     put(root / "movie.mp4", random.randbytes(9_000_000))
