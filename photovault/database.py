@@ -126,6 +126,7 @@ def _open(path: Path, schema: str, version: int) -> Database:
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA cache_size = -16384")
         if db.execute("PRAGMA user_version").fetchone() != (version,):
             _begin(db, schema, version)
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 BUFFER = 8 * 1024 * 1024
 ATTEMPTS = 3
 XATTRS_MAX = 64 * 1024  # an entry with them must fit into a page of a listing
+_NOATIME = getattr(os, "O_NOATIME", 0)
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -78,7 +79,7 @@ def read_batch(paths: Sequence[bytes], buffer: memoryview, options: ReaderOption
 
 def _read(path: bytes, room: memoryview, options: ReaderOptions, base: int) -> FileRead | NotRead:
     try:
-        fd = os.open(path, _FLAGS)
+        fd = open_quietly(path)
     except OSError as error:
         return NotRead(why=error.strerror or type(error).__name__)
     try:
@@ -87,6 +88,19 @@ def _read(path: bytes, room: memoryview, options: ReaderOptions, base: int) -> F
         return NotRead(why=error.strerror or type(error).__name__)
     finally:
         os.close(fd)
+
+
+def open_quietly(path: bytes) -> int:
+    """Open a file for reading, not following a link and, where we may, without a mark of having read it.
+
+    Without O_NOATIME each file that is read is also written to: its time of access.  Only the owner may ask for it.
+    """
+    if _NOATIME:
+        try:
+            return os.open(path, _FLAGS | _NOATIME)
+        except PermissionError:
+            pass
+    return os.open(path, _FLAGS)
 
 
 def _read_open(fd: int, path: bytes, room: memoryview, options: ReaderOptions, base: int) -> FileRead | NotRead:
@@ -178,7 +192,7 @@ class LargeFile:
         """Open the file and decide its parts.  Raises OSError."""
         self.path = path
         self._options = options
-        self._fd = os.open(path, _FLAGS)
+        self._fd = open_quietly(path)
         try:
             self._begin()
         except BaseException:
