@@ -21,7 +21,7 @@ from pathlib import Path
 from measure import Command
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
-_FOREIGN = ("PHOTOVAULT_", "RESTIC_", "BORG_")
+_FOREIGN = ("PYTHONDONTWRITEBYTECODE", "PHOTOVAULT_", "RESTIC_", "BORG_")
 _PASSWORD = "correct horse battery staple"  # noqa: S105 -- it guards nothing but the scratch folder
 
 

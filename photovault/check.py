@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from photovault.gate.door import Door
     from photovault.progress import Progress
     from photovault.storage.base import Storage
+    from photovault.vault.format import Slot
     from photovault.vault.reader import Reader
     from photovault.vault.vault import NamedSnapshot, Snapshots, Vault
     from photovault.workers import Workers
 
 FILES_SHOWN = 1000  # of one finding: a lost pack can cost more than anybody reads
-AHEAD = 4
+AHEAD = 6
 _CHANGED = "it was changed in the storage: do not trust it, put back the one from another copy of the vault"
 _GONE = "if you removed it yourself on another device, back up once on that device; otherwise add a new one"
 
@@ -132,7 +133,7 @@ def check_clear(vault: Vault, snapshots: Sequence[NamedSnapshot]) -> Iterator[Fi
         check_header(fmt.read_header(vault.door.get(fmt.HEADER_NAME)), vault.keyring)
     except (DamageError, MissingError, UnknownVersionError) as error:
         yield Finding(what=error.what, where=fmt.HEADER_NAME, hint="put it back from another copy of the vault")
-    _, findings = vault.slots()
+    slots, findings = vault.slots()
     yield from findings
     spoilt = {finding.where for finding in findings}
     if not snapshots:
@@ -145,6 +146,23 @@ def check_clear(vault: Vault, snapshots: Sequence[NamedSnapshot]) -> Iterator[Fi
             yield Finding(what="it is missing", where=name, hint=_GONE if name.startswith("keys/") else _CHANGED)
         elif now[name] != digest:
             yield Finding(what="it is not what it was when the newest snapshot was made", where=name, hint=_CHANGED)
+    yield from _returned(slots, snapshots)
+
+
+def _returned(slots: Sequence[Slot], snapshots: Sequence[NamedSnapshot]) -> Iterator[Finding]:
+    """Slots that a device listed once and not in its newest snapshot: removed, and now there again."""
+    seen: dict[bytes, set[str]] = {}
+    newest: dict[bytes, NamedSnapshot] = {}
+    for one in snapshots:
+        device = one.snapshot.device_id
+        seen.setdefault(device, set()).update(name for name, _ in one.snapshot.clear)
+        if device not in newest or newest[device].snapshot.number < one.snapshot.number:
+            newest[device] = one
+    removed = {name for device in seen for name in seen[device] - {name for name, _ in newest[device].snapshot.clear}}
+    for slot in slots:
+        if slot.name in removed:
+            hint = "remove it again: whoever has its secret can open the vault"
+            yield Finding(what="this key slot was removed before and is there again", where=slot.name, hint=hint)
 
 
 def check_chains(snapshots: Snapshots, device: Device) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ class PhotovaultError(Exception):
     """Something went wrong in a way that is understood.
 
     Attributes:
-        exit_code: process exit code, see ``docs/exit-codes.md``.
+        exit_code: process exit code; ``photovault --help`` lists them.
         retryable: True when the same call may succeed later with no change by the user.
         hint: one sentence that says what to do, or the empty string.
     """

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 PathParts = tuple[bytes, ...]
 WINDOW = 8 * 1024 * 1024
-AHEAD = 6
+AHEAD = 12
 _BATCH_FILES = 64
 
 

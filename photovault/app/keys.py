@@ -19,6 +19,8 @@ from photovault.vault import slots as key_slots
 from photovault.vault.vault import read_header, read_slots
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from photovault.app.runs import App
     from photovault.app.session import Session
     from photovault.vault.format import Slot
@@ -71,9 +73,15 @@ def list_keys(app: App) -> tuple[list[KeyInfo], list[str]]:
         return sorted(infos, key=lambda one: (one.created, one.slot_id)), [f"{f.where}: {f.what}" for f in findings]
 
 
-def add_key(app: App, kind: str, secret: str | bytes | None, label: str = "") -> KeyChange:
-    """Add a way in: a password (text), words (32 bytes), or a key for this device (no secret)."""
+def add_key(
+    app: App, kind: str, secret: str | bytes | None, label: str = "", *, ready: Callable[[], None] = lambda: None
+) -> KeyChange:
+    """Add a way in: a password (text), words (32 bytes), or a key for this device (no secret).
+
+    ``ready`` is called once the vault is open and before anything in it is changed.
+    """
     with app.session(lock=True) as session:
+        ready()
         if kind != "device":
             if secret is None:
                 raise UsageError(f"a {kind} slot needs its secret")
@@ -86,10 +94,13 @@ def add_key(app: App, kind: str, secret: str | bytes | None, label: str = "") ->
         return KeyChange(added=slot.slot_id.hex())
 
 
-def change_key(app: App, kind: str, secret: str | bytes, which: str | None) -> KeyChange:
-    """Replace a password or the recovery words: the new one works before the old one goes."""
+def change_key(
+    app: App, kind: str, secret: str | bytes, which: str | None, *, ready: Callable[[], None] = lambda: None
+) -> KeyChange:
+    """Replace a password or the recovery words: the new one works before the old one goes.  ``ready``: as in ``add_key``."""
     with app.session(lock=True) as session:
         old = _pick(session, kind, which)
+        ready()
         label = key_slots.slot_info(old, session.vault.keyring).label
         new = session.vault.add_slot(app.new_slot(kind, secret, label))
         left = _remove(session, old)

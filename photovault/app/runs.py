@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from photovault.vault.vault import NamedSnapshot, Snapshots
 
 _LEAST_PREFIX = 4
-_RESTORE_THREADS = 4  # restoring waits for two disks, so more threads than cores help
+_RESTORE_THREADS = 8  # restoring waits for two disks, so more threads than cores help
 _SEED_SIZE = 16
 
 

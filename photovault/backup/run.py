@@ -100,7 +100,7 @@ class _Run:
         self._elsewhere = elsewhere(catalog)
         self._writer = Writer(vault, workers, uniform=info.uniform)
         self._options = ReaderOptions(lambda data: vault.keyring.part_id(PartKind.CONTENT, data), info.xattrs)
-        self._buffers = [memoryview(bytearray(BUFFER)) for _ in range(AHEAD + 1)]
+        self._buffers: list[memoryview] = []
         self._tops: dict[bytes, bytes] = {}
         self._counts = Counts()
         self._totals = Totals()
@@ -257,12 +257,16 @@ class _Run:
                 yield from self._large(folder, one)
             else:
                 if batch and (size + one.stamp.size > BUFFER or len(batch) == BATCH_FILES):
-                    yield Batch(folder=folder, files=tuple(batch), buffer=self._buffers.pop())
+                    yield Batch(folder=folder, files=tuple(batch), buffer=self._buffer())
                     batch, size = [], 0
                 batch.append(one)
                 size += one.stamp.size
         if batch:
-            yield Batch(folder=folder, files=tuple(batch), buffer=self._buffers.pop())
+            yield Batch(folder=folder, files=tuple(batch), buffer=self._buffer())
+
+    def _buffer(self) -> memoryview:
+        """A buffer for a job; never more than jobs under way, and each is used again."""
+        return self._buffers.pop() if self._buffers else memoryview(bytearray(BUFFER))
 
     def _large(self, folder: Folder, found: Found) -> Iterator[Job]:
         try:
@@ -277,7 +281,7 @@ class _Run:
         large = Large(folder=folder, found=found, file=file)
         for window in file.windows:
             last = window is file.windows[-1]
-            yield Window(large=large, window=window, buffer=self._buffers.pop(), last=last)
+            yield Window(large=large, window=window, buffer=self._buffer(), last=last)
 
     def _add_link(self, folder: Folder, found: Found) -> None:
         try:

@@ -15,6 +15,8 @@ from photovault.crypto.words import from_words, to_words
 from photovault.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from photovault.app import App
     from photovault.app.keys import KeyChange
     from photovault.cli.output import Output
@@ -96,7 +98,7 @@ def add(
     """
     made, out = call.app(), call.output()
     secret = _new_secret(made, kind, new_password_file, new_words_file)
-    _show(out, keys.add_key(made, kind, secret, label))
+    _show(out, keys.add_key(made, kind, secret, label, ready=_words_writer(secret, new_words_file)))
     _hand_over(kind, secret, new_words_file)
 
 
@@ -123,7 +125,7 @@ def change(
     secret = _new_secret(made, kind, new_password_file, new_words_file)
     if secret is None:
         raise UsageError("nothing to change it to")
-    _show(out, keys.change_key(made, kind, secret, which))
+    _show(out, keys.change_key(made, kind, secret, which, ready=_words_writer(secret, new_words_file)))
     _hand_over(kind, secret, new_words_file)
 
 
@@ -174,15 +176,19 @@ def _new_secret(made: App, kind: SlotKind, password_file: str | None, words_file
     if kind is SlotKind.WORDS:
         if words_file is None and not is_terminal():
             raise UsageError("there is no terminal to show the recovery words on", "use --new-words-file FILE")
-        entropy = made.world.random(_ENTROPY)
-        if words_file is not None:
-            write_words(words_file, to_words(entropy))
-        return entropy
+        return made.world.random(_ENTROPY)
     if password_file is not None:
         return passwords.from_file(password_file)
     if made.world.ask_password is None:
         raise UsageError("there is no terminal to ask on", "use --new-password-file FILE")
     return new_password(made, fresh=True)
+
+
+def _words_writer(secret: str | bytes | None, words_file: str | None) -> Callable[[], None]:
+    """Writes new words to their file, once the vault is open and before anything in it is changed."""
+    if words_file is None or not isinstance(secret, bytes):
+        return lambda: None
+    return lambda: write_words(words_file, to_words(secret))
 
 
 def _hand_over(kind: SlotKind, secret: str | bytes | None, words_file: str | None) -> None:

@@ -74,21 +74,24 @@ def command(
 def listed(
     reader: Reader, root: Sequence[bytes], choice: Choice, *, deep: bool
 ) -> Iterator[tuple[str, Entry | DamageError]]:
-    """The chosen entries; without ``deep`` a chosen folder shows what is directly in it."""
-    stack: list[tuple[str, Sequence[bytes]]] = [("", root)]
+    """The chosen entries, in order; without ``deep`` a chosen folder shows what is directly in it."""
+    stack: list[tuple[str, Iterator[Entry | DamageError]]] = [("", reader.folder(root))]
     while stack:
-        path, pages = stack.pop()
-        for entry in reader.folder(pages):
-            if isinstance(entry, DamageError):
-                yield path, entry
-                continue
-            inside = f"{path}/{shown(entry.name)}" if path else shown(entry.name)
-            folder = entry.kind is EntryKind.FOLDER
-            wanted = _is_listed(choice, path, inside, deep=deep) and (folder or choice.wants(inside, entry))
-            if wanted and not (folder and deep and not choice.everything):
-                yield inside, entry
-            if folder and choice.may_hold(inside) and (deep or _leads(choice, inside)):
-                stack.append((inside, entry.parts))
+        path, entries = stack[-1]
+        entry = next(entries, None)
+        if entry is None:
+            stack.pop()
+            continue
+        if isinstance(entry, DamageError):
+            yield path, entry
+            continue
+        inside = f"{path}/{shown(entry.name)}" if path else shown(entry.name)
+        folder = entry.kind is EntryKind.FOLDER
+        wanted = _is_listed(choice, path, inside, deep=deep) and (folder or choice.wants(inside, entry))
+        if wanted and not (folder and deep and not choice.everything):
+            yield inside, entry
+        if folder and choice.may_hold(inside) and (deep or _leads(choice, inside)):
+            stack.append((inside, reader.folder(entry.parts)))
 
 
 def _is_listed(choice: Choice, parent: str, inside: str, *, deep: bool) -> bool:

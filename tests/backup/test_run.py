@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -325,13 +326,14 @@ def test_a_source_that_goes_between_looking_and_doing_is_not_deleted(
 
 def meddle(monkeypatch: pytest.MonkeyPatch, path: Path, times: int, change: Callable[[Path], None]) -> None:
     """After each of the first ``times`` reads of a buffer from ``path``, change the file."""
-    real, left = reading.fill, [times]
+    real, left, lock = reading.fill, [times], threading.Lock()
 
     def fill(fd, offset, out):
         size = real(fd, offset, out)
-        if left[0] and os.path.samestat(os.fstat(fd), path.stat()):
-            left[0] -= 1
-            change(path)
+        with lock:  # the windows of a large file are read by several threads
+            if left[0] > 0 and os.path.samestat(os.fstat(fd), path.stat()):
+                left[0] -= 1
+                change(path)
         return size
 
     monkeypatch.setattr(reading, "fill", fill)

@@ -193,3 +193,20 @@ def test_a_key_command_in_json(photovault: Callable, locked: Path, tmp_path: Pat
     assert added["added"] in ids(photovault, "words", *way[:2])
     assert photovault("key", "remove", added["added"], *way).json["removed"] == added["added"]
     assert photovault("key", "test", *way).json["kind"] == "password"
+
+
+def test_a_removed_slot_that_the_storage_puts_back_is_found(tmp_path, vault, photovault) -> None:
+    (tmp_path / "Pictures").mkdir()
+    (tmp_path / "Pictures" / "a.jpg").write_bytes(b"photo")
+    assert photovault("backup", tmp_path / "Pictures").code == 0
+    (tmp_path / "pw").write_text("correct horse battery\n")
+    added = photovault("key", "add", "password", "--new-password-file", tmp_path / "pw", "--json").json["added"]
+    slot = vault / "keys" / added
+    kept = slot.read_bytes()
+    assert photovault("key", "remove", added).code == 0
+    assert photovault("check").code == 0
+    slot.write_bytes(kept)
+    done = photovault("check")
+    assert done.code == 13
+    assert added in done.err
+    assert "there again" in done.err
