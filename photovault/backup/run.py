@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 PARTS_MAX = 50_000  # of one file: its entry must fit into a page of a listing
 AHEAD = 6  # jobs under way: bounds memory
-BATCH_FILES = 256
+BATCH_FILES = 128  # open at a time, for each job that runs
 _TOO_LARGE = "it is larger than one file may be (about 195 GiB)"
 
 

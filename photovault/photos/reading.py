@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,28 +67,43 @@ class ReaderOptions(NamedTuple):
 
 
 def read_batch(paths: Sequence[bytes], buffer: memoryview, options: ReaderOptions) -> list[FileRead | NotRead]:
-    """Read files that fit into ``buffer`` together; one answer each, in order."""
+    """Read files that fit into ``buffer`` together; one answer each, in order.
+
+    All are opened, and the system is told that they will be read, before the first is: so a disk can fetch the next
+    ones while we work on this one.
+    """
+    files = [_opened(path) for path in paths]
     answers: list[FileRead | NotRead] = []
     used = 0
-    for path in paths:
-        answer = _read(path, buffer[used:], options, used)
-        if isinstance(answer, FileRead):
-            used += answer.stamp.size
-        answers.append(answer)
+    try:
+        for path, fd in zip(paths, files, strict=True):
+            answer = fd if isinstance(fd, NotRead) else _read(fd, path, buffer[used:], options, used)
+            if isinstance(answer, FileRead):
+                used += answer.stamp.size
+            answers.append(answer)
+    finally:
+        for fd in files:
+            if not isinstance(fd, NotRead):
+                os.close(fd)
     return answers
 
 
-def _read(path: bytes, room: memoryview, options: ReaderOptions, base: int) -> FileRead | NotRead:
+def _opened(path: bytes) -> int | NotRead:
     try:
         fd = open_quietly(path)
     except OSError as error:
         return NotRead(why=error.strerror or type(error).__name__)
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
+    return fd
+
+
+def _read(fd: int, path: bytes, room: memoryview, options: ReaderOptions, base: int) -> FileRead | NotRead:
     try:
         return _read_open(fd, path, room, options, base)
     except OSError as error:
         return NotRead(why=error.strerror or type(error).__name__)
-    finally:
-        os.close(fd)
 
 
 def open_quietly(path: bytes) -> int:
