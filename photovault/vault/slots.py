@@ -110,7 +110,10 @@ def open_keyring(header: Header, slots: list[Slot], secrets: Secrets) -> tuple[K
             continue
         except DamageError as error:  # another slot may be sound
             damage = error
-    raise damage or WrongKeyError("the password, words or device key do not open this vault")
+    raise damage or WrongKeyError(
+        "the password, words or device key do not open this vault",
+        "check the spelling and the keyboard, or open it with the recovery words (--words-file)",
+    )
 
 
 def _keyring(header: Header, slots: list[Slot], slot: Slot, root: bytes) -> Keyring:
