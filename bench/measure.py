@@ -44,8 +44,8 @@ class CommandFailedError(Exception):
     """A tool ended with an exit code other than 0; the message holds the command and the end of its output."""
 
 
-def timed(command: Command, env: Mapping[str, str], log: Path) -> Cost:
-    """Run the command with its output in the file `log`.
+def timed(command: Command, env: Mapping[str, str], log: Path, *, until_written: bool = False) -> Cost:
+    """Run the command with its output in the file `log`; `until_written`: the clock stops when the disks have it all.
 
     Raises:
         CommandFailedError: it ended with another exit code than 0.
@@ -60,6 +60,8 @@ def timed(command: Command, env: Mapping[str, str], log: Path) -> Cost:
         )
         with _TreeWatch(child.pid) as watch:
             _, status, used = os.wait4(child.pid, 0)
+            if until_written:
+                os.sync()
         wall = time.perf_counter() - began
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
@@ -74,6 +76,24 @@ def stored(folder: Path) -> tuple[int, int]:
     """Return the bytes (as the files' lengths) and the number of files below `folder`."""
     sizes = [Path(parent, name).stat().st_size for parent, _, names in os.walk(folder) for name in names]
     return sum(sizes), len(sizes)
+
+
+def warm(folder: Path) -> None:
+    """Read every file below `folder`, so that the page cache holds it as far as the memory reaches."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with Path(parent, name).open("rb", buffering=0) as file:
+                while file.read(1 << 20):
+                    pass
+
+
+def cool(folder: Path) -> None:
+    """Let the page cache forget every file below `folder`, as after a restart; needs no rights, and Linux."""
+    os.sync()
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with Path(parent, name).open("rb", buffering=0) as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def disk_write_speed(folder: Path, size: int) -> float:

@@ -6,8 +6,12 @@ For each run every tool starts with an empty repository. A step first changes th
 one right after the other and in rotating order, so that a drifting machine hits all alike. The source is put back as it
 was after the run. What was restored is compared with the source byte by byte, outside the measured time.
 
+All tools meet the same caches: before a backup the source is read once, so it is in memory as far as that reaches;
+before a step that reads the repository, the repository is put out of memory, as it is on the day when photos are
+needed. A restore is measured until the disk has what was restored: tools that leave it in memory are not done.
+
 Guarantee: a step that fails, or a restore that differs, ends the benchmark with exit code 1 and no table. Not
-guaranteed: a cold page cache (it is warm, as far as the memory of the machine reaches), or a quiet machine.
+guaranteed: a quiet machine, or a disk that is as quick in the last run as in the first.
 
 Needs a POSIX system and Python 3.11; nothing else. README.md says what is fair and what is not.
 """
@@ -31,7 +35,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import library
-from measure import Command, CommandFailedError, disk_write_speed, stored, timed
+from measure import Command, CommandFailedError, cool, disk_write_speed, stored, timed, warm
 from report import MANY, PHOTOS, TITLES, Figure, table
 from tools import TOOLS, Tool
 
@@ -78,6 +82,11 @@ class Step:
     command: Callable[[Tool, Scene], Command]
     change: Callable[[Scene], int] = _nothing
     prove: Callable[[Scene], None] = _unproved
+
+    @property
+    def writes_files(self) -> bool:
+        """Whether it restores."""
+        return self.prove is not _unproved
 
 
 def _backup(tool: Tool, scene: Scene) -> Command:
@@ -187,7 +196,11 @@ class Round:
     def _figure(self, step: Step, tool: Tool, scene: Scene, touched: int) -> Figure:
         scene.target.mkdir()
         before, _ = stored(tool.repository)
-        cost = timed(step.command(tool, scene), tool.env(), tool.home / "log")
+        if step.command is _backup:
+            warm(scene.source)
+        else:
+            cool(tool.repository)
+        cost = timed(step.command(tool, scene), tool.env(), tool.home / "log", until_written=step.writes_files)
         after, objects = stored(tool.repository)
         _say(f"{self.library}, run {self.number}: {TITLES[step.name]}, {tool.name}: {cost.wall_s:.2f} s")
         _prove(step, tool, scene)
@@ -296,7 +309,8 @@ def _processor() -> str:
 def _heading(about: Mapping[str, str], given: argparse.Namespace) -> str:
     lines = ["# Benchmark", "", *(f"- {name}: {words}" for name, words in about.items())]
     lines.append(
-        f"- runs: {given.runs}, medians; warm page cache; in each cell wall time (processor time, peak memory)"
+        f"- runs: {given.runs}, medians; source in memory, repository not; restores until the disk has them;"
+        " in each cell wall time (processor time, peak memory)"
     )
     if given.quick:
         lines.append("- **quick: the libraries are far too small for the targets to mean anything**")

@@ -12,4 +12,4 @@ class Progress(Protocol):
         """So much there is to do, in files and bytes."""
 
     def advance(self, files: int, size: int, path: str) -> None:
-        """So much more is done; ``path`` is what was done last."""
+        """So much more is done; ``path`` (or just the name) is what was done last."""

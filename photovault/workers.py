@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 EXTRA_THREADS = 1  # keeps the cores busy while one thread waits for the disk
+BESIDE = 3  # threads for what runs beside the ordered jobs: mostly they wait for a storage
 
 
 def default_threads() -> int:
@@ -34,6 +35,7 @@ class Workers:
         """Start with ``threads`` threads, 0 for the default."""
         self.threads = threads or default_threads()
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="worker")
+        self._beside = ThreadPoolExecutor(BESIDE, thread_name_prefix="beside")
 
     def __enter__(self) -> Self:
         """Use the pool."""
@@ -43,7 +45,8 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for what runs; after an error, drop what has not begun."""
-        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+        for pool in (self._pool, self._beside):
+            pool.shutdown(wait=True, cancel_futures=kind is not None)
 
     def ordered(
         self,
@@ -77,5 +80,5 @@ class Workers:
                     future.cancel()
 
     def start(self, run: Callable[[], Result]) -> Future[Result]:
-        """Run something beside the ordered jobs; the caller keeps the future and asks it for its result."""
-        return self._pool.submit(run)
+        """Run something beside the ordered jobs, so that neither waits for the other; the future has its result."""
+        return self._beside.submit(run)

@@ -401,12 +401,12 @@ class _Run:
         new = stamp.name not in folder.names
         self._totals.count(new=int(new), changed=int(not new), read_bytes=0 if is_link(entry) else stamp.size)
         folder.add(stamp, entry)
-        self._progress.advance(1, size, os.fsdecode(folder.full(stamp.name)))
+        self._progress.advance(1, size, os.fsdecode(stamp.name))
 
     def _not_read(self, folder: Folder, found: Found, why: str) -> None:
         kept = "its last version is kept" if found.stamp.name in folder.files else "it is not backed up"
         self._problem(folder, found, f"cannot be read: {why}; {kept}", "mend that and back up again")
-        self._progress.advance(1, found.stamp.size, os.fsdecode(folder.full(found.stamp.name)))
+        self._progress.advance(1, found.stamp.size, os.fsdecode(found.stamp.name))
 
     def _problem(self, folder: Folder, found: Found, what: str, hint: str) -> None:
         self._problems.append(Problem(path=os.fsdecode(folder.full(found.stamp.name)), what=what, hint=hint))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ROOT_SIZE = 32
 FIRST_EPOCH = 1
 _PREFIX = b"photovault/1/"
+_AT_ONCE = 16 * 1024  # below, one call on a copy is quicker than three on the data
 
 
 def hkdf(secret: bytes, *, salt: bytes, info: bytes, size: int) -> bytes:
@@ -59,19 +60,18 @@ class Keyring:
     vault_id: bytes
     roots: Mapping[int, bytes] = field(repr=False)
     header_key: bytes = field(repr=False)
-    _id_base: hmac.HMAC = field(repr=False)
+    _id_key: bytes = field(repr=False)
     _epochs: Mapping[int, EpochKeys] = field(repr=False)
 
     @classmethod
     def of(cls, vault_id: bytes, roots: Mapping[int, bytes]) -> Keyring:
         """Derive every working key from the roots."""
         first = roots[FIRST_EPOCH]
-        id_key = derive(first, vault_id, b"part-id")
         return cls(
             vault_id=vault_id,
             roots=dict(roots),
             header_key=derive(first, vault_id, b"header"),
-            _id_base=hmac.new(id_key, digestmod=hashlib.sha256),
+            _id_key=derive(first, vault_id, b"part-id"),
             _epochs={number: _epoch_keys(number, root, vault_id) for number, root in roots.items()},
         )
 
@@ -89,8 +89,10 @@ class Keyring:
 
     def part_id(self, kind: int, data: bytes | bytearray | memoryview) -> bytes:
         """Part id: HMAC(K_id, kind u8 | length u64 | plaintext), 32 bytes."""
-        state = self._id_base.copy()
-        state.update(kind.to_bytes(1, "little") + len(data).to_bytes(8, "little"))
+        begin = kind.to_bytes(1, "little") + len(data).to_bytes(8, "little")
+        if len(data) <= _AT_ONCE:
+            return hmac.digest(self._id_key, begin + data, "sha256")
+        state = hmac.new(self._id_key, begin, hashlib.sha256)
         state.update(data)
         return state.digest()
 

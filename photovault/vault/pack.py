@@ -252,8 +252,11 @@ class Packer:
 
     def place(self, record: Record) -> Draft | None:
         """The open pack that ``record`` should go into, or None when a new one must be started."""
-        fitting = [draft for draft in self._open if draft.room_for(record)]
-        return max(fitting, key=lambda draft: draft.needed, default=None)
+        fullest = None
+        for draft in self._open:
+            if draft.room_for(record) and (fullest is None or draft.needed > fullest.needed):
+                fullest = draft
+        return fullest
 
     def start(self, buffer: bytearray) -> tuple[Draft, Draft | None]:
         """A new open pack, and the one that is closed to make room for it."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import mmap
 from collections import deque
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from photovault.vault import format as fmt
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from photovault.vault.vault import Vault
     from photovault.workers import Workers
 
-SEALING_MAX = 2  # packs being sealed and stored at a time: bounds memory
+SEALING_MAX = 3  # packs being sealed and stored at a time: bounds memory
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Writer:
         self._packer = Packer()
         self._pending: set[bytes] = set()
         self._sealing: deque[tuple[Draft, int, Future[bytes]]] = deque()
-        self._buffers: list[bytearray] = []
+        self._buffers: SimpleQueue[bytearray] = SimpleQueue()
         self._outs: SimpleQueue[memoryview] = SimpleQueue()
         for _ in range(SEALING_MAX):
             self._outs.put(memoryview(mmap.mmap(-1, fmt.SIZE_MAX)))  # page-aligned, for direct writes
@@ -97,7 +97,10 @@ class Writer:
         self._vault.places.commit()
 
     def _buffer(self) -> bytearray:
-        return self._buffers.pop() if self._buffers else bytearray(fmt.SIZE_MAX)
+        try:
+            return self._buffers.get_nowait()
+        except Empty:
+            return bytearray(fmt.SIZE_MAX)
 
     def _seal(self, draft: Draft, size: int) -> None:
         if len(self._sealing) >= SEALING_MAX:
@@ -108,7 +111,9 @@ class Writer:
     def _seal_and_send(self, draft: Draft, size: int) -> bytes:
         out = self._outs.get()
         try:
-            return self._vault.send(ObjectKind.PACK, seal(draft, self._vault.keyring, size, out))
+            sealed = seal(draft, self._vault.keyring, size, out)
+            self._buffers.put(draft.buffer)
+            return self._vault.send(ObjectKind.PACK, sealed)
         finally:
             self._outs.put(out)
 
@@ -117,7 +122,6 @@ class Writer:
         name = future.result()
         self._vault.places.add_pack(PackEntry(name=name, size=size, records=tuple(draft.records)), indexed=False)
         self._pending.difference_update(record.part_id for record in draft.records)
-        self._buffers.append(draft.buffer)
         self._count(size)
 
     def _count(self, size: int) -> None:
