@@ -1,0 +1,1 @@
+"""Watching folders and backing up what settled: the rules (pure) and the loop around them."""
