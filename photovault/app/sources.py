@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupRequest:
-    """What a backup was asked to do."""
+    """What a backup was asked to do; ``hold``: absolute paths of files that still move and are left as they were."""
 
     paths: Sequence[str] = ()
     all_files: bool = False
@@ -28,6 +28,7 @@ class BackupRequest:
     exclude: Sequence[str] = ()
     tags: Sequence[str] = ()
     time: str | None = None
+    hold: frozenset[bytes] = frozenset()
 
 
 def sources(setup: Setup, request: BackupRequest) -> list[SourceSpec]:
@@ -53,6 +54,7 @@ def sources(setup: Setup, request: BackupRequest) -> list[SourceSpec]:
             one_file_system=request.one_file_system or config.backup.one_file_system,
             exclude=Rules((*config.backup.exclude, *one.exclude, *request.exclude, *_ignore_file(full))),
             avoid=avoid,
+            hold=request.hold,
         )
         name = _unique(one.label or os.path.basename(full) or "root", {spec.label for spec in specs})
         specs.append(SourceSpec(label=name, path=full, rules=rules))

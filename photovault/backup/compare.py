@@ -34,6 +34,7 @@ class Totals:
     read_bytes: int = 0
     others: int = 0
     cloud: int = 0
+    held: int = 0
 
     def count(self, **more: int) -> None:
         """Add to some of the numbers."""
@@ -76,7 +77,7 @@ def plan_folder(
         found: what is there now.
         known: what was there at the last backup.
         by_inode: gives known files anywhere.
-        hidden: names that are there and cannot be read now.
+        hidden: names that are there and cannot or must not be read now.
     """
     names = {stamp.name for stamp in known}
     kept = frozenset(one.stamp.name for one in found if one.stamp in known)

@@ -158,7 +158,7 @@ class _PlanWalk:
         stamps = self._catalog.stamps(known.number) if known is not None else set()
         change = plan_folder(found.files, stamps, self._elsewhere, found.hidden)
         self.totals.include(change.totals)
-        self.totals.count(others=found.others, cloud=len(found.cloud))
+        self.totals.count(others=found.others, cloud=len(found.cloud), held=len(found.held))
         gone = (
             self._catalog.subfolders(self._spec.path, found.path) - set(found.folders) if known is not None else set()
         )

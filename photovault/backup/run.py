@@ -204,7 +204,7 @@ class _Run:
     def _enter(self, spec: SourceSpec, scanner: Scanner, found: FoundFolder, parent: Folder | None) -> Folder:
         known = self._catalog.folder(spec.path, found.path)
         self._problems += folder_problems(scanner, found, known)
-        self._totals.count(others=found.others, cloud=len(found.cloud))
+        self._totals.count(others=found.others, cloud=len(found.cloud), held=len(found.held))
         return Folder(spec=spec, scanner=scanner, found=found, parent=parent, known=known, left_out=bool(found.others))
 
     def _keep_folder(self, parent: Folder, path: bytes, found: FoundFolder | None) -> None:

@@ -41,6 +41,7 @@ class FoundFolder:
         others: how many things were left out.
         cloud: (name of the real file, why) of files that are not on this disk.
         unseen: (name, why) of files that are there and cannot be looked at.
+        held: names of files that are to be left as they were.
         unreadable: why the folder could not be read, or empty.
     """
 
@@ -53,27 +54,29 @@ class FoundFolder:
     others: int = 0
     cloud: tuple[tuple[bytes, str], ...] = ()
     unseen: tuple[tuple[bytes, str], ...] = ()
+    held: tuple[bytes, ...] = ()
     unreadable: str = ""
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing at all in it."""
-        return not (self.files or self.folders or self.others or self.cloud or self.unseen)
+        return not (self.files or self.folders or self.others or self.cloud or self.unseen or self.held)
 
     @property
     def hidden(self) -> frozenset[bytes]:
-        """Names of files that cannot be read now, and have not gone for that."""
-        return frozenset(name for name, _ in (*self.cloud, *self.unseen))
+        """Names of files that cannot or must not be read now, and have not gone for that."""
+        return frozenset(name for name, _ in (*self.cloud, *self.unseen)).union(self.held)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanRules:
-    """What belongs to the backup of one source."""
+    """What belongs to the backup of one source; ``hold``: absolute paths of files to be left as they were."""
 
     all_files: bool = False
     one_file_system: bool = False
     exclude: Rules = field(default_factory=lambda: Rules(()))
     avoid: frozenset[Identity] = frozenset()
+    hold: frozenset[bytes] = frozenset()
 
 
 class Scanner:
@@ -93,7 +96,7 @@ class Scanner:
         full = self.full(path)
         try:
             own = os.stat(full, follow_symlinks=not path)
-            found = _Sorting(path, self._rules, own.st_dev)
+            found = _Sorting(path, full, self._rules, own.st_dev)
             with os.scandir(full) as entries:
                 for entry in entries:
                     found.add(entry)
@@ -113,14 +116,16 @@ class Scanner:
 class _Sorting:
     """Sorts what a folder holds."""
 
-    def __init__(self, path: bytes, rules: ScanRules, device: int) -> None:
+    def __init__(self, path: bytes, full: bytes, rules: ScanRules, device: int) -> None:
         self._path = path
+        self._full = full
         self._rules = rules
         self._device = device
         self._files: list[Found] = []
         self._folders: list[bytes] = []
         self._cloud: list[tuple[bytes, str]] = []
         self._unseen: list[tuple[bytes, str]] = []
+        self._held: list[bytes] = []
         self._others = 0
 
     def add(self, entry: os.DirEntry[bytes]) -> None:
@@ -151,6 +156,7 @@ class _Sorting:
             others=self._others,
             cloud=tuple(sorted(self._cloud)),
             unseen=tuple(sorted(self._unseen)),
+            held=tuple(sorted(self._held)),
         )
 
     def _add_unseen(self, entry: os.DirEntry[bytes], why: str) -> None:
@@ -168,6 +174,8 @@ class _Sorting:
             self._others += 1
         elif why is not None:
             self._cloud.append((real, why))
+        elif self._rules.hold and self._full + b"/" + name in self._rules.hold:
+            self._held.append(name)
         else:
             self._files.append(_found(name, st, EntryKind.FILE))
 

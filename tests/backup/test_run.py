@@ -224,6 +224,24 @@ def test_a_new_file_in_the_cloud_is_reported_on_every_run(computer: Computer, ph
         assert [one.path for one in computer.backup(photos).problems] == [str(photos / "2021" / "far.heic")]
 
 
+def test_a_file_that_still_moves_is_left_as_it_was(computer: Computer, photos: Path, tmp_path: Path) -> None:
+    """Held back, a known file keeps its last version and a new one waits; the next run takes both, and nothing is a problem."""
+    computer.backup(photos)
+    known = photos / "2020" / "1.jpg"
+    before = known.read_bytes()
+    put(known, b"half of the new version")
+    new = put(photos / "2020" / "new.jpg", b"half of a new photo")
+    request = BackupRequest(paths=(str(photos),), hold=frozenset(map(os.fsencode, (known, new))))
+    report = computer.app().backup(request, Silent())
+    assert (report.problems, report.totals.held, report.totals.gone) == ((), 2, 0)
+    kept = back(computer, tmp_path) / "Pictures" / "2020"
+    assert (kept / "1.jpg").read_bytes() == before
+    assert not (kept / "new.jpg").exists()
+    report = computer.backup(photos)
+    assert (report.totals.held, report.totals.new, report.totals.changed) == (0, 1, 1)
+    assert same_tree(photos, back(computer, tmp_path) / "Pictures") == []
+
+
 def test_a_file_that_cannot_be_looked_at_is_not_deleted(
     computer: Computer, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
