@@ -1,0 +1,179 @@
+"""What the watcher tells of real changes in real folders."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import time
+
+import pytest
+
+from photovault.watch import observer
+from photovault.watch.observer import Event, Kind, Watched, Watcher, file_system
+
+PATIENCE = 10.0
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return folder
+
+
+def watched(folder, avoid=()) -> Watched:
+    return Watched(
+        path=os.fsencode(folder), belongs=lambda path: path.endswith(b".jpg"), avoid=tuple(map(os.fsencode, avoid))
+    )
+
+
+def until(watcher: Watcher, wanted: set[Event]) -> set[Event]:
+    """Everything that came until all of ``wanted`` was there."""
+    seen: set[Event] = set()
+    deadline = time.monotonic() + PATIENCE
+    while not wanted <= seen:
+        seen |= set(watcher.taken())
+        assert time.monotonic() < deadline, f"missing: {wanted - seen}; seen: {seen}"
+        time.sleep(0.01)
+    return seen
+
+
+def drained(watcher: Watcher) -> None:
+    time.sleep(0.1)
+    list(watcher.taken())
+
+
+def changed(path, kind=Kind.CHANGED) -> Event:
+    return Event(kind, os.fsencode(path))
+
+
+def test_a_photo_that_is_written_is_told_of_while_and_when_it_is_closed(photos):
+    with Watcher([watched(photos)], lambda: "") as watcher:
+        drained(watcher)
+        with open(photos / "a.jpg", "wb") as file:
+            file.write(b"half")
+            file.flush()
+            until(watcher, {changed(photos / "a.jpg", Kind.WRITING)})
+            drained(watcher)
+        until(watcher, {changed(photos / "a.jpg")})
+
+
+def test_renames_and_removals_are_told_of(photos):
+    (photos / "a.jpg").write_bytes(b"x")
+    with Watcher([watched(photos)], lambda: "") as watcher:
+        drained(watcher)
+        os.rename(photos / "a.jpg", photos / "b.jpg")
+        until(watcher, {changed(photos / "a.jpg", Kind.GONE), changed(photos / "b.jpg")})
+        os.unlink(photos / "b.jpg")
+        until(watcher, {changed(photos / "b.jpg", Kind.GONE)})
+
+
+def test_a_download_that_gets_its_name_counts(photos):
+    with Watcher([watched(photos)], lambda: "") as watcher:
+        drained(watcher)
+        (photos / "a.jpg.part").write_bytes(b"x")
+        os.rename(photos / "a.jpg.part", photos / "a.jpg")
+        seen = until(watcher, {changed(photos / "a.jpg")})
+        assert not any(event.path.endswith(b".part") for event in seen)
+
+
+def test_new_nested_folders_are_told_of_and_watched(photos):
+    with Watcher([watched(photos)], lambda: "") as watcher:
+        drained(watcher)
+        deep = photos / "2026" / "11" / "23"
+        deep.mkdir(parents=True)
+        until(watcher, {Event(Kind.SOMETHING)})
+        time.sleep(0.2)
+        (deep / "a.jpg").write_bytes(b"x")
+        until(watcher, {changed(deep / "a.jpg")})
+
+
+def test_what_does_not_belong_to_the_backup_and_the_vault_itself_are_silent(photos):
+    vault = photos / "vault"
+    (vault / "packs").mkdir(parents=True)
+    with Watcher([watched(photos, [vault])], lambda: "") as watcher:
+        drained(watcher)
+        (photos / "notes.txt").write_bytes(b"x")
+        (vault / "packs" / "a.jpg").write_bytes(b"x")
+        (vault / "index").mkdir()
+        (photos / "last.jpg").write_bytes(b"x")
+        seen = until(watcher, {changed(photos / "last.jpg")})
+        assert {event.path for event in seen} == {os.fsencode(photos / "last.jpg")}
+
+
+def test_a_card_that_is_plugged_in_is_watched_from_then_on(tmp_path):
+    card = tmp_path / "card"
+    with Watcher([watched(card)], lambda: "") as watcher:
+        assert watcher.away == [os.fsencode(card)]
+        assert not watcher.look()
+        card.mkdir()
+        assert watcher.look()
+        assert watcher.away == []
+        until(watcher, {Event(Kind.SOMETHING)})
+        (card / "a.jpg").write_bytes(b"x")
+        until(watcher, {changed(card / "a.jpg")})
+        shutil.rmtree(card)
+        assert not watcher.look()
+        assert watcher.away == [os.fsencode(card)]
+        card.mkdir()
+        assert watcher.look()
+        drained(watcher)
+        (card / "b.jpg").write_bytes(b"x")
+        until(watcher, {changed(card / "b.jpg")})
+
+
+def test_too_many_events_become_something(photos, monkeypatch):
+    monkeypatch.setattr(observer, "QUEUE", 10)
+    with Watcher([watched(photos)], lambda: "") as watcher:
+        drained(watcher)
+        for number in range(200):
+            (photos / f"{number}.jpg").write_bytes(b"x")
+        time.sleep(0.5)
+        assert watcher.events.qsize() <= 10
+        until(watcher, {Event(Kind.SOMETHING)})
+
+
+def test_an_overflow_in_the_kernel_becomes_something(photos):
+    with Watcher([watched(photos)], lambda: "") as watcher:
+        drained(watcher)
+        logging.getLogger("watchdog.observers.inotify_c").warning("Inotify queue overflowed; events were lost")
+        until(watcher, {Event(Kind.SOMETHING)})
+
+
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [(errno.ENOSPC, "sysctl fs.inotify.max_user_watches="), (errno.EMFILE, "sysctl fs.inotify.max_user_instances=")],
+)
+def test_a_limit_of_the_system_is_named_with_its_mend(photos, monkeypatch, number, line):
+    def refuse(*_args, **_more):
+        raise OSError(number, os.strerror(number))
+
+    watcher = Watcher([watched(photos)], lambda: "")
+    monkeypatch.setattr(type(watcher._observer), "schedule", refuse)
+    with watcher:
+        assert line in watcher.blind[os.fsencode(photos)]
+        assert watcher.away == []
+
+
+def test_a_network_share_is_known_to_be_silent(photos):
+    mounts = (
+        "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        f"23 22 0:45 / {photos} rw shared:2 - nfs4 nas:/photos rw,vers=4.2\n"
+    )
+    with Watcher([watched(photos)], lambda: mounts) as watcher:
+        assert "nfs4" in watcher.blind[os.fsencode(photos)]
+
+
+def test_the_file_system_of_a_path_is_that_of_the_longest_mount():
+    mounts = (
+        "22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n"
+        "23 22 0:45 / /mnt/my\\040nas rw shared:2 - cifs //nas/photos rw\n"
+        "24 22 0:46 / /mnt/my rw - tmpfs tmpfs rw\n"
+        "broken line\n"
+    )
+    assert file_system(b"/mnt/my nas/2020", mounts) == "cifs"
+    assert file_system(b"/mnt/my/2020", mounts) == "tmpfs"
+    assert file_system(b"/mnt/mystery", mounts) == "ext4"
+    assert file_system(b"/home", "") == ""
