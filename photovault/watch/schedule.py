@@ -85,11 +85,12 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One destination: since when it lacks something, its last success, and how it fails."""
+    """One destination: since when it lacks something, when that was last added to, its last success, and how it fails."""
 
     name: str
     over_network: bool = False
     pending_since: float | None = None
+    wanted: float = 0.0
     last_success: float | None = None
     failing_since: float | None = None
     failures: int = 0
@@ -98,12 +99,13 @@ class Turn:
 
     def needs(self, now: float) -> Turn:
         """Something changed that it does not have."""
-        return self if self.pending_since is not None else replace(self, pending_since=now)
+        return replace(self, pending_since=now if self.pending_since is None else self.pending_since, wanted=now)
 
     def succeeded(self, began: float) -> Turn:
-        """It has everything that was there when the run began."""
+        """It has everything that was there when the run began, and lacks what came later."""
+        pending = self.wanted if self.pending_since is not None and self.wanted > began else None
         return replace(
-            self, pending_since=None, last_success=began, failing_since=None, failures=0, not_before=0.0, error=""
+            self, pending_since=pending, last_success=began, failing_since=None, failures=0, not_before=0.0, error=""
         )
 
     def failed(self, now: float, error: str, chance: float) -> Turn:

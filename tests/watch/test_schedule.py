@@ -75,6 +75,12 @@ def test_success_forgets_failures_and_counts_from_the_beginning_of_the_run():
     assert turn.needs(120).is_due(160, 60)
 
 
+def test_what_came_during_a_run_is_still_lacking():
+    turn = Turn(name="nas").needs(0).needs(120).succeeded(100)
+    assert turn.pending_since == 120
+    assert Turn(name="nas").needs(0).needs(100).succeeded(100).pending_since is None
+
+
 def test_what_the_clocks_say():
     before = Clocks(awake=100, boot=100, wall=1e9)
     assert Clocks(awake=160, boot=160, wall=1e9 + 60).since(before) == ""

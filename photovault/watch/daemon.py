@@ -1,0 +1,423 @@
+"""The loop: events in, backups out, and an answer to "am I safe?" at any moment.
+
+One thread owns everything here.  It drains the watcher's events into ``QuietPeriod``, and when something settled, every
+destination needs a backup.  One backup runs at a time, in a thread of its own, while events go on being taken; files that
+still move when it begins are held back.  Whether it may run now is a question for ``schedule``.  A full look at everything
+is due at the start, once in ``rescan``, when a source came, after sleep, when the clock was set, and when events were lost;
+every backup is one, so that it only means to run one.
+
+Guarantees: an event that came before a backup began is in that backup, or makes the next one due.  A destination that
+fails is tried again for ever and keeps no other from being served.  What must survive a kill (since when each destination
+has what it has, and since when it fails) is on disk before it is said.  Asked to stop, it does so within ten seconds: what a
+backup had not committed by then is nobody's, and the next run finds it again.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from photovault.device import write_private
+from photovault.errors import BusyError, CancelledError, PhotovaultError
+from photovault.watch.observer import Kind
+from photovault.watch.quiet import QuietPeriod
+from photovault.watch.schedule import Allowed, Clocks, Conditions, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from photovault.progress import Progress
+    from photovault.watch.observer import Event, Watched
+
+TICK = 1.0  # seconds between two looks at the clock when nothing happens
+STOP_SECONDS = 9.0
+BUSY_SECONDS = 10.0  # until a run that somebody else began is asked after again
+MEMORY_MAX = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """A place to back up to."""
+
+    name: str
+    over_network: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """What the configuration says; times in seconds."""
+
+    sources: tuple[Watched, ...]
+    destinations: tuple[Destination, ...]
+    settle: float
+    max_delay: float
+    min_interval: float
+    rescan: float
+    poll: float
+    overdue: float
+    allowed: Allowed = field(default_factory=Allowed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a backup did: the snapshot's id, empty when nothing had changed; files and bytes stored anew; problems."""
+
+    snapshot: str = ""
+    files: int = 0
+    size: int = 0
+    problems: int = 0
+
+
+class Work(Protocol):
+    """Backs up to one destination."""
+
+    def __call__(self, destination: str, hold: frozenset[bytes], progress: Progress, /) -> Done:
+        """Back up everything but ``hold``.  Raises PhotovaultError."""
+
+
+class Source(Protocol):
+    """Tells of changes; ``observer.Watcher`` is one."""
+
+    @property
+    def blind(self) -> Mapping[bytes, str]:
+        """Sources that tell of no changes, and why."""
+
+    @property
+    def away(self) -> list[bytes]:
+        """Sources that are not there."""
+
+    def look(self) -> bool:
+        """Whether a source came."""
+
+    def taken(self) -> Iterable[Event]:
+        """What changed since the last call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Clocks, chance, the state of the machine, a thread, a log; all that is not a rule."""
+
+    clocks: Callable[[], Clocks]
+    conditions: Callable[[], Conditions]
+    chance: Callable[[], float]
+    start: Callable[[Callable[[], None]], None]
+    say: Callable[[str, Mapping[str, object]], None]
+    wall: Callable[[], datetime]
+
+
+@dataclass(slots=True, kw_only=True)
+class Kept:
+    """What is remembered of a destination beyond the end of the process; times are ISO 8601 in UTC, empty for never."""
+
+    last_success: str = ""
+    snapshot: str = ""
+    failing_since: str = ""
+    pending_since: str = ""
+    error: str = ""
+    problems: int = 0
+
+
+@dataclass(slots=True)
+class Run:
+    """The backup that is under way."""
+
+    destination: str
+    began: float
+    hold: frozenset[bytes]
+    files: int = 0
+    size: int = 0
+    total_files: int = 0
+    total_size: int = 0
+    path: str = ""
+    stop: bool = False
+    result: Done | PhotovaultError | None = None
+
+    def total(self, files: int, size: int) -> None:
+        """How much there is to do."""
+        self.total_files, self.total_size = files, size
+
+    def advance(self, files: int, size: int, path: str) -> None:
+        """So much more is done.  Raises CancelledError when the run was asked to stop."""
+        if self.stop:
+            raise CancelledError("stopped")
+        self.files += files
+        self.size += size
+        self.path = path
+
+
+class Daemon:
+    """Watches and backs up, one ``step`` at a time."""
+
+    def __init__(self, orders: Orders, source: Source, work: Work, world: World, memory: Path) -> None:
+        """``memory``: the file for what must survive a kill."""
+        self.world = world
+        self.paused_until: float | None = None
+        self._orders = orders
+        self._source = source
+        self._work = work
+        self._memory = memory
+        self._kept = load_memory(memory)
+        self._run: Run | None = None
+        self._wake = threading.Event()
+        self._stopping = False
+        self._before = world.clocks()
+        self._looked = self._polled = self._scanned = self._before.boot
+        self._quiet = QuietPeriod(orders.settle, orders.max_delay)
+        self._turns: dict[str, Turn] = {}
+        self._set_turns(self._before.boot)
+
+    def obey(self, orders: Orders, source: Source) -> None:
+        """Go on under other orders; a run under way is finished under the old ones."""
+        self._orders, self._source = orders, source
+        self._quiet.settle, self._quiet.max_delay = orders.settle, orders.max_delay
+        self._set_turns(self.world.clocks().boot)
+        self.wake()
+
+    def wake(self) -> None:
+        """Take the next step at once.  May be called from any thread."""
+        self._wake.set()
+
+    def loop(self) -> None:
+        """Go on until ``stop``."""
+        while not self._stopping:
+            self._wake.wait(self.step())
+            self._wake.clear()
+
+    def stop(self) -> None:
+        """End the loop; a run under way is told to stop.  May be called from any thread."""
+        self._stopping = True
+        if self._run is not None:
+            self._run.stop = True
+        self.wake()
+
+    def wait(self, seconds: float = STOP_SECONDS) -> bool:
+        """After the loop has ended: wait for the run under way; False when it is still not over."""
+        run = self._run
+        if run is not None and run.result is None:
+            self._wake.clear()
+            self._wake.wait(seconds)
+        self._finish_run(self.world.clocks().boot)
+        return self._run is None
+
+    def backup_now(self) -> None:
+        """Every destination is due, whatever the schedule says about waiting."""
+        now = self.world.clocks().boot
+        self._need(now)
+        self._turns = {name: replace(turn, not_before=0.0, last_success=None) for name, turn in self._turns.items()}
+        self.wake()
+
+    def pause(self, seconds: float) -> None:
+        """Begin no backup for so long."""
+        self.paused_until = self.world.clocks().boot + seconds
+        self.world.say("paused", {"seconds": seconds})
+        self.wake()
+
+    def resume(self) -> None:
+        """End a pause."""
+        self.paused_until = None
+        self.world.say("resumed", {})
+        self.wake()
+
+    def step(self) -> float:
+        """Do what is to be done now; returns seconds until the next step, unless something happens."""
+        clocks = self.world.clocks()
+        self._take_events(clocks.boot)
+        self._look(clocks)
+        self._finish_run(clocks.boot)
+        decision = self._quiet.decide(clocks.boot)
+        if decision.due:
+            self._quiet.begin(clocks.boot)
+            self._need(clocks.boot)
+        if self._run is None and not self._stopping:
+            self._begin_run(clocks.boot)
+        return min(TICK, self._quiet.decide(clocks.boot).wait or TICK)
+
+    # Events and the reasons for a full look.
+
+    def _take_events(self, now: float) -> None:
+        for event in self._source.taken():
+            if event.kind is Kind.SOMETHING:
+                self._quiet.something(now)
+            elif event.kind is Kind.GONE:
+                self._quiet.gone(event.path, now)
+            else:
+                self._quiet.changed(event.path, now, is_open=event.kind is Kind.WRITING)
+
+    def _look(self, clocks: Clocks) -> None:
+        why = clocks.since(self._before)
+        self._before = clocks
+        if clocks.boot - self._scanned >= self._orders.rescan:
+            why = why or "once in a while"
+        if clocks.boot - self._looked >= min(TICK * 3, self._orders.poll) or why:
+            self._looked = clocks.boot
+            if self._source.look():
+                why = why or "a source came"
+        if self._source.blind and clocks.boot - self._polled >= self._orders.poll:
+            self._polled = clocks.boot
+            self._quiet.something(clocks.boot - self._orders.settle)
+        if why:
+            self._scanned = clocks.boot
+            self.world.say("looking at everything", {"why": why})
+            self._need(clocks.boot)
+            self._turns = {name: replace(turn, not_before=0.0) for name, turn in self._turns.items()}
+
+    def _need(self, now: float) -> None:
+        for name, turn in self._turns.items():
+            self._turns[name] = turn.needs(now)
+            self._kept[name].pending_since = self._kept[name].pending_since or self._now_text()
+        self._save()
+
+    def _set_turns(self, now: float) -> None:
+        """Every destination of the orders, each needing a first look."""
+        wanted = {one.name: one for one in self._orders.destinations}
+        for name in self._turns.keys() - wanted.keys():
+            del self._turns[name]
+        for name, one in wanted.items():
+            turn = self._turns.get(name) or Turn(name=name)
+            self._turns[name] = replace(turn, over_network=one.over_network, not_before=0.0)
+            self._kept.setdefault(name, Kept())
+        self._need(now)
+
+    # Running.
+
+    def _begin_run(self, now: float) -> None:
+        conditions = self._conditions(now)
+        for name, turn in self._turns.items():
+            if not turn.is_due(now, self._orders.min_interval):
+                continue
+            if self._orders.allowed.why_not(conditions, over_network=turn.over_network):
+                continue
+            run = self._run = Run(name, now, self._quiet.decide(now).hold)
+            self.world.say("backup begins", {"destination": name, "held": len(run.hold)})
+            self.world.start(partial(self._do, run))
+            return
+
+    def _conditions(self, now: float) -> Conditions:
+        if self.paused_until is not None and now >= self.paused_until:
+            self.resume()
+        return replace(self.world.conditions(), paused=self.paused_until is not None)
+
+    def _do(self, run: Run) -> None:
+        """In the thread of the run."""
+        try:
+            run.result = self._work(run.destination, run.hold, run)
+        except PhotovaultError as error:
+            run.result = error
+        except Exception as error:  # noqa: BLE001 - a defect must not end the daemon in silence
+            run.result = PhotovaultError(f"unexpected: {type(error).__name__}")
+        finally:
+            if run.result is None:  # the thread was ended by something that is no Exception
+                run.result = CancelledError("stopped")
+            self.wake()
+
+    def _finish_run(self, now: float) -> None:
+        run = self._run
+        if run is None or run.result is None:
+            return
+        self._run = None
+        turn = self._turns.get(run.destination)
+        if turn is None:  # no destination any more
+            return
+        match run.result:
+            case Done() as done:
+                self._succeeded(run, turn, done)
+            case CancelledError():
+                self.world.say("backup stopped", {"destination": run.destination})
+            case BusyError():
+                self._turns[run.destination] = replace(turn, not_before=now + BUSY_SECONDS)
+                self.world.say("backup waits", {"destination": run.destination, "why": "another run is under way"})
+            case PhotovaultError() as error:
+                self._failed(turn, now, error)
+
+    def _succeeded(self, run: Run, turn: Turn, done: Done) -> None:
+        turn = turn.succeeded(run.began)
+        kept = Kept(last_success=self._now_text(), snapshot=done.snapshot, problems=done.problems)
+        kept.snapshot = done.snapshot or self._kept[run.destination].snapshot
+        if turn.pending_since is not None or run.hold:
+            kept.pending_since = self._now_text()
+        self._turns[run.destination] = turn
+        self._kept[run.destination] = kept
+        self._save()
+        self.world.say("backup done", {"destination": run.destination, **asdict(done)})
+
+    def _failed(self, turn: Turn, now: float, error: PhotovaultError) -> None:
+        self._turns[turn.name] = turn.failed(now, error.what, self.world.chance())
+        kept = self._kept[turn.name]
+        kept.failing_since = kept.failing_since or self._now_text()
+        kept.error = error.what
+        self._save()
+        wait = round(self._turns[turn.name].not_before - now)
+        self.world.say(
+            "backup failed",
+            {"destination": turn.name, "error": error.what, "do": error.hint, "again in seconds": wait},
+        )
+
+    # Saying how things stand.
+
+    def status(self) -> dict[str, Any]:
+        """How things stand, as JSON has it.  May be called from any thread."""
+        now = self.world.clocks().boot
+        run, conditions = self._run, self._conditions(now)
+        return {
+            "paused": None if self.paused_until is None else round(self.paused_until - now),
+            "moving": len(self._quiet),
+            "away": [_text(path) for path in self._source.away],
+            "blind": {_text(path): why for path, why in self._source.blind.items()},
+            "run": None if run is None or run.result is not None else _run_status(run, now),
+            "destinations": [self._destination(turn, conditions, now) for turn in list(self._turns.values())],
+        }
+
+    def _destination(self, turn: Turn, conditions: Conditions, now: float) -> dict[str, Any]:
+        kept = self._kept[turn.name]
+        waits = self._orders.allowed.why_not(conditions, over_network=turn.over_network)
+        return {
+            "name": turn.name,
+            **asdict(kept),
+            "waits": waits if turn.pending_since is not None else "",
+            "next_try": max(0, round(turn.not_before - now)) if turn.failures else 0,
+        }
+
+    def _now_text(self) -> str:
+        return self.world.wall().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _save(self) -> None:
+        value = {"version": 1, "destinations": {name: asdict(kept) for name, kept in self._kept.items()}}
+        with suppress(OSError, PhotovaultError):  # a full disk must not end the daemon: the backup will say so
+            write_private(self._memory, json.dumps(value, indent=1).encode())
+
+
+def _run_status(run: Run, now: float) -> dict[str, Any]:
+    seconds = max(now - run.began, 0.001)
+    rate = run.size / seconds
+    left = max(0, run.total_size - run.size)
+    return {
+        "destination": run.destination,
+        "seconds": round(seconds, 1),
+        "files": run.files,
+        "files_total": run.total_files,
+        "bytes": run.size,
+        "bytes_total": run.total_size,
+        "bytes_per_second": round(rate),
+        "eta_seconds": round(left / rate) if rate and left else None,
+        "file": run.path,
+    }
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "backslashreplace")
+
+
+def load_memory(path: Path) -> dict[str, Kept]:
+    """What the daemon remembered of each destination; nothing when it never ran or the file is damaged."""
+    try:
+        with path.open("rb") as file:
+            value = json.loads(file.read(MEMORY_MAX))
+        return {str(name): Kept(**kept) for name, kept in value["destinations"].items() if value["version"] == 1}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}

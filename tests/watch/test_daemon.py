@@ -1,0 +1,323 @@
+"""The loop, step by step, with clocks that tests turn: what is backed up when, and what is said meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from photovault.errors import BusyError, CancelledError, UnavailableError
+from photovault.watch.daemon import Daemon, Destination, Done, Orders, World, load_memory
+from photovault.watch.observer import Event, Kind
+from photovault.watch.schedule import Allowed, Clocks, Conditions, parse_hours
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+A, B = b"/photos/a.jpg", b"/photos/b.jpg"
+ORDERS = Orders(
+    sources=(),
+    destinations=(Destination(name="main"), Destination(name="nas", over_network=True)),
+    settle=5,
+    max_delay=120,
+    min_interval=0,
+    rescan=86_400,
+    poll=30,
+    overdue=86_400,
+)
+
+
+class Told:
+    """A source of events that tests fill."""
+
+    def __init__(self):
+        self.queue, self.blind, self.away, self.came = [], {}, [], False
+
+    def look(self):
+        came, self.came = self.came, False
+        return came
+
+    def taken(self):
+        queue, self.queue = self.queue, []
+        return queue
+
+
+class House:
+    """A daemon with everything around it in the hands of a test."""
+
+    def __init__(self, tmp_path, orders=ORDERS):
+        self.seconds, self.asleep, self.set_by = 1000.0, 0.0, 0.0
+        self.conditions = Conditions(when=NOON)
+        self.runs, self.said, self.waiting = [], [], []
+        self.answers = {}
+        self.inline = True
+        self.told = Told()
+        self.memory = tmp_path / "watch.json"
+        self.orders = orders
+        self.daemon = self.begin()
+
+    def begin(self):
+        world = World(
+            clocks=self.clocks,
+            conditions=lambda: self.conditions,
+            chance=lambda: 0.0,
+            start=self.start,
+            say=lambda what, more: self.said.append((what, dict(more))),
+            wall=lambda: NOON + timedelta(seconds=self.seconds + self.asleep + self.set_by - 1000),
+        )
+        self.daemon = Daemon(self.orders, self.told, self.work, world, self.memory)
+        return self.daemon
+
+    def clocks(self):
+        boot = self.seconds + self.asleep
+        return Clocks(awake=self.seconds, boot=boot, wall=1e9 + boot + self.set_by)
+
+    def start(self, run):
+        if self.inline:
+            run()
+        else:
+            self.waiting.append(run)
+
+    def work(self, destination, hold, progress):
+        self.runs.append((destination, set(hold)))
+        answer = self.answers.get(destination)
+        if isinstance(answer, list):
+            answer = answer.pop(0) if answer else None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer or Done(snapshot="abc", files=1, size=10)
+
+    def go(self, seconds, step=1.0):
+        """Time passes."""
+        for _ in range(int(seconds / step)):
+            self.seconds += step
+            self.daemon.step()
+
+    def settled(self):
+        """After the first full look."""
+        self.go(5)
+        self.runs.clear()
+        self.said.clear()
+        return self
+
+    def one(self, name="main"):
+        (found,) = [one for one in self.daemon.status()["destinations"] if one["name"] == name]
+        return found
+
+
+@pytest.fixture
+def house(tmp_path):
+    return House(tmp_path)
+
+
+def test_the_start_is_a_full_look_at_every_destination_in_order(house):
+    house.go(5)
+    assert house.runs == [("main", set()), ("nas", set())]
+    assert (house.one()["pending_since"], house.one()["last_success"]) == ("", "2026-11-23T12:00:02Z")
+
+
+def test_nothing_happens_when_nothing_changes(house):
+    house.settled().go(3600)
+    assert house.runs == []
+
+
+def test_a_new_photo_is_backed_up_when_it_settled(house):
+    house.settled()
+    house.told.queue = [Event(Kind.WRITING, A)]
+    house.go(3)
+    house.told.queue = [Event(Kind.CHANGED, A)]
+    house.go(5)
+    assert house.runs == []
+    house.go(2)
+    assert [name for name, _ in house.runs] == ["main", "nas"]
+
+
+def test_a_file_that_still_moves_is_held_back_and_taken_later(house):
+    house.settled()
+    house.told.queue = [Event(Kind.CHANGED, A)]
+    for _ in range(121):
+        house.told.queue.append(Event(Kind.CHANGED, B))
+        house.go(1)
+    house.go(1)
+    assert house.runs == [("main", {B}), ("nas", {B})]
+    house.runs.clear()
+    house.go(10)
+    assert house.runs == [("main", set()), ("nas", set())]
+
+
+def test_a_destination_that_is_away_keeps_no_other_from_being_served_and_comes_back(house):
+    house.answers["main"] = [UnavailableError("the disk is not there")] * 3
+    house.go(5)
+    assert [name for name, _ in house.runs] == ["main", "nas"]
+    assert house.one()["failing_since"] == "2026-11-23T12:00:02Z"
+    assert house.one()["error"] == "the disk is not there"
+    assert house.one("nas")["pending_since"] == ""
+    house.go(30 + 60 + 120 + 10)
+    assert [name for name, _ in house.runs] == ["main", "nas", "main", "main", "main"]
+    assert (house.one()["failing_since"], house.one()["error"], house.one()["pending_since"]) == ("", "", "")
+
+
+def test_a_change_during_a_backup_makes_the_next_one_due(house):
+    house.inline = False
+    house.go(1)
+    house.told.queue = [Event(Kind.CHANGED, A)]
+    house.go(10)
+    assert [name for name, _ in house.runs] == []
+    house.waiting.pop()()
+    house.inline = True
+    house.go(10)
+    assert [name for name, _ in house.runs].count("main") == 2
+
+
+def test_events_that_were_lost_are_a_full_look(house):
+    house.settled()
+    house.told.queue = [Event(Kind.SOMETHING)]
+    house.go(7)
+    assert [name for name, _ in house.runs] == ["main", "nas"]
+
+
+@pytest.mark.parametrize(
+    ("what", "why"), [("asleep", "woke from sleep"), ("set_by", "the clock was set"), ("card", "a source came")]
+)
+def test_after_sleep_a_set_clock_or_a_new_card_everything_is_looked_at(house, what, why):
+    house.settled()
+    if what == "card":
+        house.told.came = True
+    else:
+        setattr(house, what, 7200.0)
+    house.go(5)
+    assert [name for name, _ in house.runs] == ["main", "nas"]
+    assert ("looking at everything", {"why": why}) in house.said
+
+
+def test_once_a_day_everything_is_looked_at(house):
+    house.settled().go(86_400 + 120, step=60)
+    assert [name for name, _ in house.runs] == ["main", "nas"]
+
+
+def test_sources_that_tell_nothing_are_looked_at_often(house):
+    house.told.blind = {b"/nas/photos": "it is on a network file system (nfs4)"}
+    house.settled().go(65)
+    assert [name for name, _ in house.runs].count("main") == 2
+    assert house.daemon.status()["blind"] == {"/nas/photos": "it is on a network file system (nfs4)"}
+
+
+def test_quiet_hours_battery_and_metered_networks_make_a_backup_wait(house):
+    house.daemon.obey(replace(ORDERS, allowed=Allowed(quiet_hours=(parse_hours("22:00-07:00"),))), house.told)
+    for conditions, expected in (
+        (Conditions(when=NOON.replace(hour=23)), []),
+        (Conditions(when=NOON, battery=5), []),
+        (Conditions(when=NOON, metered=True), ["main"]),
+        (Conditions(when=NOON), ["nas"]),
+    ):
+        house.runs.clear()
+        house.conditions = conditions
+        house.go(5)
+        assert [name for name, _ in house.runs] == expected
+    assert house.one()["waits"] == ""
+
+
+def test_why_a_destination_waits_is_said(house):
+    house.conditions = Conditions(when=NOON, metered=True)
+    house.go(5)
+    assert (house.one()["waits"], house.one("nas")["waits"]) == ("", "the network is metered")
+
+
+def test_a_pause_ends_by_itself_or_when_it_is_ended(house):
+    house.settled()
+    house.daemon.pause(600)
+    house.told.queue = [Event(Kind.CHANGED, A)]
+    house.go(590)
+    assert house.runs == []
+    assert house.one()["waits"] == "paused"
+    house.go(20)
+    assert [name for name, _ in house.runs] == ["main", "nas"]
+    house.daemon.pause(600)
+    house.told.queue = [Event(Kind.CHANGED, A)]
+    house.go(10)
+    house.daemon.resume()
+    house.go(3)
+    assert len(house.runs) == 4
+
+
+def test_now_means_now(tmp_path):
+    house = House(tmp_path, replace(ORDERS, min_interval=3600)).settled()
+    house.told.queue = [Event(Kind.CHANGED, A)]
+    house.go(60)
+    assert house.runs == []
+    house.daemon.backup_now()
+    house.go(2)
+    assert [name for name, _ in house.runs] == ["main", "nas"]
+
+
+def test_a_manual_backup_that_is_under_way_is_waited_for_and_is_no_failure(house):
+    house.answers["main"] = [BusyError("another run")]
+    house.go(2)
+    assert house.one()["failing_since"] == ""
+    house.go(12)
+    assert [name for name, _ in house.runs] == ["main", "nas", "main"]
+
+
+def test_a_defect_in_a_backup_does_not_end_the_daemon(house):
+    house.answers["main"] = [ZeroDivisionError("x")]
+    house.go(2)
+    assert house.one()["error"] == "unexpected: ZeroDivisionError"
+    house.go(60)
+    assert house.one()["error"] == ""
+
+
+def test_what_was_achieved_survives_a_kill(house):
+    house.answers["nas"] = [UnavailableError("away")] * 9
+    house.go(5)
+    again = load_memory(house.memory)
+    assert again["main"].last_success == "2026-11-23T12:00:02Z"
+    assert (again["nas"].failing_since, again["nas"].error) == ("2026-11-23T12:00:03Z", "away")
+    house.seconds += 500
+    house.begin()
+    assert house.one("nas")["failing_since"] == "2026-11-23T12:00:03Z"
+    assert house.one()["last_success"] == "2026-11-23T12:00:02Z"
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{}", b"[" * 100_000, b'{"version": 1, "destinations": {"main": {"evil": 1}}}', b"\xff"]
+)
+def test_a_damaged_memory_is_begun_anew(house, text):
+    house.memory.write_bytes(text)
+    assert load_memory(house.memory) == {}
+    house.begin()
+    house.go(5)
+    assert house.one()["last_success"]
+
+
+def test_asked_to_stop_it_stops_the_run_at_its_next_file(house):
+    house.inline = False
+    stopped = []
+
+    def work(_destination, _hold, progress):
+        progress.total(2, 20)
+        progress.advance(1, 10, "a.jpg")
+        status = house.daemon.status()["run"]
+        assert (status["files"], status["bytes"], status["files_total"], status["file"]) == (1, 10, 2, "a.jpg")
+        house.daemon.stop()
+        try:
+            progress.advance(1, 10, "b.jpg")
+        except CancelledError:
+            stopped.append(True)
+            raise
+        return Done()
+
+    house.work = work
+    house.begin()
+    house.go(1)
+    house.waiting.pop()()
+    assert stopped == [True]
+    assert house.daemon.wait(0)
+    assert house.one()["last_success"] == ""
+    assert house.one()["failing_since"] == ""
+
+
+def test_a_destination_that_was_taken_out_is_served_no_more(house):
+    house.settled()
+    house.daemon.obey(replace(ORDERS, destinations=(Destination(name="nas"), Destination(name="new"))), house.told)
+    house.go(5)
+    assert [name for name, _ in house.runs] == ["nas", "new"]
+    assert [one["name"] for one in house.daemon.status()["destinations"]] == ["nas", "new"]
