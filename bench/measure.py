@@ -112,6 +112,11 @@ def disk_write_speed(folder: Path, size: int) -> float:
     return max(1, size >> 20) * (1 << 20) / taken
 
 
+def say(text: str) -> None:
+    """Tell the user how far the benchmark is."""
+    print(text, file=sys.stderr, flush=True)
+
+
 class _TreeWatch:
     """Look at a process and its descendants until closed; keeps the largest sum of memory of two or more of them."""
 

@@ -23,7 +23,6 @@ import os
 import platform
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,9 +34,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import library
-from measure import Command, CommandFailedError, cool, disk_write_speed, stored, timed, warm
+from measure import Command, CommandFailedError, cool, disk_write_speed, say, stored, timed, warm
 from report import MANY, PHOTOS, TITLES, Figure, table
-from tools import TOOLS, Tool
+from tools import TOOLS, Tool, present
 
 _NEW_SHARE = 0.01
 _EDIT_SHARE = 0.02
@@ -102,11 +101,11 @@ def _restore_one(tool: Tool, scene: Scene) -> Command:
 
 
 def _add(scene: Scene) -> int:
-    return _apart(library.add, scene.source, _NEW_SHARE, _SEED + 10)
+    return apart(library.add, scene.source, _NEW_SHARE, _SEED + 10)
 
 
 def _edit(scene: Scene) -> int:
-    return _apart(library.edit, scene.source, _EDIT_SHARE, _SEED + 20, scene.aside)
+    return apart(library.edit, scene.source, _EDIT_SHARE, _SEED + 20, scene.aside)
 
 
 def _rename(scene: Scene) -> int:
@@ -114,7 +113,7 @@ def _rename(scene: Scene) -> int:
     return 0
 
 
-def _prove_all(scene: Scene) -> None:
+def prove_all(scene: Scene) -> None:
     """Compare all that was restored with the source.
 
     Raises:
@@ -156,7 +155,7 @@ PHOTO_STEPS = (
     Step(name="edit", command=_backup, change=_edit),
     Step(name="rename", command=_backup, change=_rename),
     Step(name="open", command=lambda tool, _: tool.snapshots()),
-    Step(name="restore", command=_restore, prove=_prove_all),
+    Step(name="restore", command=_restore, prove=prove_all),
     Step(name="one", command=_restore_one, prove=_prove_one),
     Step(name="check", command=lambda tool, _: tool.check()),
     Step(name="full", command=lambda tool, _: tool.check_data()),
@@ -202,7 +201,7 @@ class Round:
             cool(tool.repository)
         cost = timed(step.command(tool, scene), tool.env(), tool.home / "log", until_written=step.writes_files)
         after, objects = stored(tool.repository)
-        _say(f"{self.library}, run {self.number}: {TITLES[step.name]}, {tool.name}: {cost.wall_s:.2f} s")
+        say(f"{self.library}, run {self.number}: {TITLES[step.name]}, {tool.name}: {cost.wall_s:.2f} s")
         _prove(step, tool, scene)
         shutil.rmtree(scene.target)
         return Figure(
@@ -226,31 +225,10 @@ def _prove(step: Step, tool: Tool, scene: Scene) -> None:
         raise BenchError(message) from error
 
 
-def _apart(work: Callable[..., _Result], *arguments: object) -> _Result:
+def apart(work: Callable[..., _Result], *arguments: object) -> _Result:
     """Call in a process of its own: a child's peak memory is never below what its parent once held."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as one:
         return one.submit(work, *arguments).result()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _present(names: Sequence[str], scratch: Path, ours: Sequence[str]) -> tuple[list[Tool], dict[str, str]]:
-    """Return the tools that start, and what each of all those named says of its version or why it is left out."""
-    tools, said = [], {}
-    for kind in (kind for kind in TOOLS if kind.name in names):
-        tool = kind(scratch / kind.name)
-        if kind.name == "photovault" and ours:
-            tool.program = tuple(ours)
-        try:
-            said[tool.name] = tool.version()
-            tools.append(tool)
-        except subprocess.CalledProcessError as error:
-            said[tool.name] = f"left out, it does not start: {' '.join(error.stderr.split())[-300:]}"
-        except (OSError, subprocess.SubprocessError) as error:
-            said[tool.name] = f"left out, it does not start: {error}"
-    return tools, said
 
 
 def _photos(given: argparse.Namespace, folder: Path) -> None:
@@ -258,7 +236,7 @@ def _photos(given: argparse.Namespace, folder: Path) -> None:
     if given.library:
         shutil.copytree(given.library, folder, ignore=_links)
     else:
-        _apart(library.make, folder, given.size, _SEED)
+        apart(library.make, folder, given.size, _SEED)
 
 
 def _links(parent: str, names: list[str]) -> set[str]:
@@ -273,7 +251,7 @@ def _measure(given: argparse.Namespace, tools: Sequence[Tool], scratch: Path) ->
         yield from _runs(PHOTOS, steps, given.runs, tools, scratch)
         shutil.rmtree(scratch / PHOTOS)
     if given.many:
-        _apart(library.make_many, scratch / MANY, given.many, _SEED)
+        apart(library.make_many, scratch / MANY, given.many, _SEED)
         steps = [step for step in MANY_STEPS if step.name in given.steps or step.name == "first"]
         yield from _runs(MANY, steps, given.runs, tools, scratch)
 
@@ -281,7 +259,7 @@ def _measure(given: argparse.Namespace, tools: Sequence[Tool], scratch: Path) ->
 def _runs(name: str, steps: Sequence[Step], runs: int, tools: Sequence[Tool], scratch: Path) -> Iterator[Figure]:
     scene = Scene(source=scratch / name, aside=scratch / "originals", target=scratch / "restored")
     size, count = stored(scene.source)
-    _say(f"{name}: {count:,} files, {size / 1e6:,.0f} MB")
+    say(f"{name}: {count:,} files, {size / 1e6:,.0f} MB")
     for number in range(1, runs + 1):
         yield from Round(library=name, number=number, steps=steps, tools=tools).figures(scene)
 
@@ -356,7 +334,7 @@ def _list_of(known: set[str]) -> Callable[[str], list[str]]:
 
 
 def _run(given: argparse.Namespace, scratch: Path) -> None:
-    tools, versions = _present(given.tools, scratch, given.photovault)
+    tools, versions = present([kind for kind in TOOLS if kind.name in given.tools], scratch, given.photovault)
     if not tools:
         message = "; ".join(f"{name}: {words}" for name, words in versions.items())
         raise BenchError(message)
@@ -373,14 +351,14 @@ def _run(given: argparse.Namespace, scratch: Path) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit code."""
     if not hasattr(os, "wait4"):
-        _say("this benchmark needs a POSIX system (wait4)")
+        say("this benchmark needs a POSIX system (wait4)")
         return 2
     given = _arguments(words)
     try:
         with tempfile.TemporaryDirectory(prefix="photovault-bench-", dir=given.work) as scratch:
             _run(given, Path(scratch).resolve())
     except (BenchError, CommandFailedError, OSError, shutil.Error) as error:
-        _say(f"stopped: {error}")
+        say(f"stopped: {error}")
         return 1
     return 0
 

@@ -1,8 +1,8 @@
 """The commands of the tools that are compared, one small class each.
 
-Every tool gets a repository of its own, a cache of its own and a password from the environment, all below a scratch
-folder, with the settings that its makers recommend: restic with its defaults (repository version 2, compression auto),
-borg with repokey-blake2 and its defaults (lz4). All back up every file of the source, given as an absolute path.
+Every tool gets a repository of its own (below a scratch folder, or at an address on a server), a cache of its own and a
+password from the environment, with the settings that its makers recommend: restic with its defaults (repository version 2, compression auto),
+borg with repokey-blake2 and its defaults (lz4), rclone with a crypt remote and its defaults. All back up every file of the source, given as an absolute path.
 
 What the checks promise is made equal. `check`: what the snapshots name is listed as stored (restic check; borg check
 --archives-only, since the plain one reads the whole repository; photovault check). `check_data`: every stored byte is
@@ -16,31 +16,36 @@ import os
 import subprocess
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from measure import Command
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
-_FOREIGN = ("PYTHONDONTWRITEBYTECODE", "PHOTOVAULT_", "RESTIC_", "BORG_")
+_FOREIGN = ("PYTHONDONTWRITEBYTECODE", "PHOTOVAULT_", "RESTIC_", "BORG_", "RCLONE_", "AWS_")
 _PASSWORD = "correct horse battery staple"  # noqa: S105 -- it guards nothing but the scratch folder
+_OBSCURED = "v-kzBPqAkfXr9IEEj6XDyqy26UYr0Ov5u4-zbYpdv8279hCvb0RKjWcCmAM"  # the same, as `rclone obscure` writes it
 
 
-class Tool(ABC):
-    """One backup tool with its repository below the folder `home`."""
+class Sender(ABC):
+    """One program that puts files on a storage, with its state, and the storage unless it is a server, below `home`."""
 
     name: str
     program: tuple[str, ...]
 
-    def __init__(self, home: Path) -> None:
-        """Use `home`, which may be emptied between two runs."""
+    def __init__(self, home: Path, address: str = "", more: dict[str, str] | None = None) -> None:
+        """Use `home`, which may be emptied between two runs, and `more` in the environment."""
         self.home = home
         self.repository = home / "repository"
+        self.address = address or str(self.repository)
+        self.more = more or {}
 
     def env(self) -> dict[str, str]:
         """Return the environment of every command: nothing of the user's own settings, all state below `home`."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         folders = {f"XDG_{kind}_HOME": str(self.home / kind.lower()) for kind in ("CONFIG", "CACHE", "DATA", "STATE")}
-        return kept | folders | self._settings()
+        return kept | folders | self._settings() | self.more
 
     def version(self) -> str:
         """Return what the tool says of itself.
@@ -69,6 +74,10 @@ class Tool(ABC):
     @abstractmethod
     def backup(self, source: Path, label: str) -> Command:
         """Back up the folder; `label` is new in every call."""
+
+
+class Tool(Sender):
+    """One backup tool."""
 
     @abstractmethod
     def snapshots(self) -> Command:
@@ -101,14 +110,14 @@ class Photovault(Tool):
         return {
             "PYTHONPATH": str(_CHECKOUT),
             "PYTHONSAFEPATH": "1",  # not from the folder that the benchmark was started in
-            "PHOTOVAULT_VAULT": str(self.repository),
+            "PHOTOVAULT_VAULT": self.address,
             "PHOTOVAULT_STATE_DIR": str(self.home / "photovault-state"),
             "PHOTOVAULT_CACHE_DIR": str(self.home / "photovault-cache"),
             "PHOTOVAULT_NO_KEYRING": "1",
         }
 
     def init(self) -> Command:
-        return self._command("init", "--vault", self.repository, "--words-file", self.home / "words.txt")
+        return self._command("init", "--vault", self.address, "--words-file", self.home / "words.txt")
 
     def backup(self, source: Path, label: str) -> Command:
         return self._command("backup", source, "--all-files", "--no-progress")
@@ -138,7 +147,7 @@ class Restic(Tool):
 
     def _settings(self) -> dict[str, str]:
         return {
-            "RESTIC_REPOSITORY": str(self.repository),
+            "RESTIC_REPOSITORY": self.address,
             "RESTIC_PASSWORD": _PASSWORD,
             "RESTIC_CACHE_DIR": str(self.home / "restic-cache"),
         }
@@ -201,4 +210,48 @@ class Borg(Tool):
         return self._command("check", "--archives-only", "--verify-data")
 
 
+class Rclone(Sender):
+    """A crypt remote over a local folder: no archive, each file becomes one object under an encrypted name."""
+
+    name = "rclone"
+    program = ("rclone",)
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "RCLONE_CONFIG": str(self.home / "rclone.conf"),
+            "RCLONE_CONFIG_SEALED_TYPE": "crypt",
+            "RCLONE_CONFIG_SEALED_REMOTE": self.address,
+            "RCLONE_CONFIG_SEALED_PASSWORD": _OBSCURED,
+        }
+
+    def init(self) -> Command:
+        return self._command("mkdir", "sealed:")
+
+    def backup(self, source: Path, label: str) -> Command:
+        return self._command("copy", source, "sealed:")
+
+
 TOOLS: tuple[type[Tool], ...] = (Photovault, Restic, Borg)
+_Sender = TypeVar("_Sender", bound=Sender)
+
+
+def present(
+    kinds: Sequence[type[_Sender]], scratch: Path, ours: Sequence[str] | None
+) -> tuple[list[_Sender], dict[str, str]]:
+    """Return the programs that start, and what each says of its version or why it is left out.
+
+    `ours` is the command of photovault, if not that of the checkout.
+    """
+    found, said = [], {}
+    for kind in kinds:
+        tool = kind(scratch / kind.name)
+        if kind.name == "photovault" and ours:
+            tool.program = tuple(ours)
+        try:
+            said[tool.name] = tool.version()
+            found.append(tool)
+        except subprocess.CalledProcessError as error:
+            said[tool.name] = f"left out, it does not start: {' '.join(error.stderr.split())[-300:]}"
+        except (OSError, subprocess.SubprocessError) as error:
+            said[tool.name] = f"left out, it does not start: {error}"
+    return found, said

@@ -1,4 +1,4 @@
-"""What this device knows of its files: the local catalog, one per vault.
+"""What this device knows of its files: the local catalog, one per vault and destination.
 
 A SQLite file in the state folder.  Per folder: its listing in the last backup; per file: the size, times and inode it
 had then, and its entry.  It answers "has this file changed?" and "did this file only move?" without reading it.  It
@@ -18,7 +18,7 @@ from photovault.database import open_database
 from photovault.model import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 _VERSION = 3
@@ -160,6 +160,36 @@ class Catalog:
         self._db.execute("DELETE FROM files")
         self._db.execute("DELETE FROM folders")
 
+    def take_over(
+        self, other: Catalog, stored: Callable[[bytes], bool], parts_of: Callable[[bytes], Iterable[bytes]]
+    ) -> None:
+        """What the catalog of another destination knows of folders of which everything below is ``stored`` at this one.
+
+        Half a folder would not do: a source that is away keeps its last listing unread.  The caller commits.
+        """
+        whole = other._whole(stored, parts_of)
+        for table, columns in (("folders", 14), ("files", 8)):
+            marks = ", ".join("?" * columns)
+            rows = (row for row in other._db.execute(f"SELECT * FROM {table}") if row[0] in whole)  # noqa: S608 - the names are the two above
+            self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - as above
+
+    def _whole(self, stored: Callable[[bytes], bool], parts_of: Callable[[bytes], Iterable[bytes]]) -> set[int]:
+        """Numbers of the folders of which every listing and file, at any depth, is ``stored``."""
+        numbers, bad = {}, set()
+        for number, source, path, pages, checksum, *counts in self._db.execute(
+            "SELECT id, source, path, pages, checksum, files, folders, links, size FROM folders"
+        ):
+            numbers[source, path] = number
+            if _folder_sum(pages, counts) != checksum or not all(map(stored, _cut(pages))):
+                bad.add(number)
+        for number, entry, checksum in self._db.execute("SELECT folder, entry, checksum FROM files"):
+            if number not in bad and (zlib.crc32(entry) != checksum or not all(map(stored, parts_of(entry)))):
+                bad.add(number)
+        for (source, path), number in numbers.items():
+            if number in bad:
+                bad.update(numbers[source, above] for above in _above(path) if (source, above) in numbers)
+        return set(numbers.values()) - bad
+
     def retain(self, stored: Callable[[bytes], bool], parts_of: Callable[[bytes], Iterable[bytes]]) -> int:
         """Forget files whose entry needs a part that is not ``stored``, and all folders' listings; returns how many files."""
         lost = [
@@ -178,6 +208,13 @@ class Catalog:
 
 def _folder_sum(pages: bytes, counts: Iterable[int]) -> int:
     return zlib.crc32(repr(tuple(counts)).encode(), zlib.crc32(pages))
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    """The folders that a folder is in, up to the source itself."""
+    while path:
+        path = path.rpartition(b"/")[0]
+        yield path
 
 
 def _parent(path: bytes) -> bytes | None:

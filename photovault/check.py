@@ -23,8 +23,10 @@ from photovault.config import parse_size
 from photovault.errors import DamageError, MissingError, PhotovaultError, UnknownVersionError, UsageError
 from photovault.model import EntryKind, Finding
 from photovault.vault import format as fmt
+from photovault.vault.chains import gaps, rolled_back
 from photovault.vault.format import ObjectKind
 from photovault.vault.pack import ObjectReader, Region, open_object, regions
+from photovault.vault.reader import Reader
 from photovault.vault.vault import check_header
 
 if TYPE_CHECKING:
@@ -35,8 +37,7 @@ if TYPE_CHECKING:
     from photovault.progress import Progress
     from photovault.storage.base import Storage
     from photovault.vault.format import Slot
-    from photovault.vault.reader import Reader
-    from photovault.vault.vault import NamedSnapshot, Snapshots, Vault
+    from photovault.vault.vault import NamedSnapshot, Vault
     from photovault.workers import Workers
 
 FILES_SHOWN = 1000  # of one finding: a lost pack can cost more than anybody reads
@@ -55,9 +56,17 @@ class Amount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """What a check saw."""
+    """What a check saw.
+
+    Attributes:
+        findings: what is wrong.
+        notes: what is not here but at another storage: no damage.
+        healed: names of objects that were put back from another copy of the vault.
+    """
 
     findings: tuple[Finding, ...]
+    notes: tuple[Finding, ...] = ()
+    healed: tuple[str, ...] = ()
     snapshots: int = 0
     files: int = 0
     packs: int = 0
@@ -102,22 +111,34 @@ def plan_check(packs: Mapping[bytes, int], amount: Amount, seed: bytes) -> list[
 
 def run_check(
     vault: Vault,
-    reader: Reader,
     device: Device,
     workers: Workers,
     progress: Progress,
     *,
+    here: str,
     amount: Amount,
     seed: bytes,
     refreshed: Iterable[Finding] = (),
 ) -> CheckReport:
-    """Check a vault.  ``refreshed``: findings of bringing the index up to date."""
-    check = _Check(vault, reader, workers, progress)
+    """Check a vault.
+
+    Args:
+        vault: opened and refreshed.
+        device: what was seen before, at each storage.
+        workers: to read packs.
+        progress: is told of every pack.
+        here: what snapshots call the storage of the vault.
+        amount: how much data is read.
+        seed: which packs are in the sample.
+        refreshed: findings of bringing the index up to date.
+    """
+    check = _Check(vault, Reader(vault), workers, progress)
     check.findings += refreshed
     snapshots = vault.snapshots()
     check.findings += snapshots.damaged
     check.findings += check_clear(vault, snapshots.found)
-    check.findings += check_chains(snapshots, device)
+    lost, check.notes = gaps(snapshots.found, here)
+    check.findings += [*lost, *rolled_back(snapshots.found, device.heads.get(here, {}))]
     if amount.share or amount.size:
         check.singles()
     packs = {fmt.digest_of(s.name): s.size for s in vault.door.listing("packs/") if fmt.is_name(s.name)}
@@ -150,43 +171,20 @@ def check_clear(vault: Vault, snapshots: Sequence[NamedSnapshot]) -> Iterator[Fi
 
 
 def _returned(slots: Sequence[Slot], snapshots: Sequence[NamedSnapshot]) -> Iterator[Finding]:
-    """Slots that a device listed once and not in its newest snapshot: removed, and now there again."""
-    seen: dict[bytes, set[str]] = {}
-    newest: dict[bytes, NamedSnapshot] = {}
+    """Slots that a device listed once at a storage and not in its newest snapshot there: removed, and now there again."""
+    seen: dict[tuple[bytes, str], set[str]] = {}
+    newest: dict[tuple[bytes, str], NamedSnapshot] = {}
     for one in snapshots:
-        device = one.snapshot.device_id
-        seen.setdefault(device, set()).update(name for name, _ in one.snapshot.clear)
-        if device not in newest or newest[device].snapshot.number < one.snapshot.number:
-            newest[device] = one
-    removed = {name for device in seen for name in seen[device] - {name for name, _ in newest[device].snapshot.clear}}
+        heads = one.snapshot.heads  # those of the storage that it was written to come first
+        line = one.snapshot.device_id, heads[0].storage if heads else ""
+        seen.setdefault(line, set()).update(name for name, _ in one.snapshot.clear)
+        if line not in newest or newest[line].snapshot.number < one.snapshot.number:
+            newest[line] = one
+    removed = {name for line in seen for name in seen[line] - {name for name, _ in newest[line].snapshot.clear}}
     for slot in slots:
         if slot.name in removed:
             hint = "remove it again: whoever has its secret can open the vault"
             yield Finding(what="this key slot was removed before and is there again", where=slot.name, hint=hint)
-
-
-def check_chains(snapshots: Snapshots, device: Device) -> Iterator[Finding]:
-    """Each device's snapshots refer to the one before; none that this device has seen is gone."""
-    present = {one.name for one in snapshots.found}
-    for one in snapshots.found:
-        previous = one.snapshot.previous
-        if previous is not None and previous not in present:
-            yield Finding(
-                what=f"the snapshot before {one.id[:8]} ({one.snapshot.device_name}, number {one.snapshot.number - 1}) is missing",
-                where=fmt.object_name(ObjectKind.SNAPSHOT, previous),
-                hint="the storage lost or hid it; what it held and later ones do not is lost here",
-            )
-    newest: dict[str, int] = {}
-    for one in snapshots.found:
-        key = one.snapshot.device_id.hex()
-        newest[key] = max(newest.get(key, 0), one.snapshot.number)
-    for device_id, (number, name) in sorted(device.heads.items()):
-        if newest.get(device_id, 0) < number:
-            yield Finding(
-                what=f"the storage shows an older state: snapshot {name[:8]} (number {number}) was there before",
-                where=fmt.object_name(ObjectKind.SNAPSHOT, bytes.fromhex(name)),
-                hint="do not rely on this copy of the vault; back up again or use another copy",
-            )
 
 
 def scrub(storage: Storage, workers: Workers, progress: Progress) -> CheckReport:
@@ -230,6 +228,7 @@ class _Check:
     workers: Workers
     progress: Progress
     findings: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
     read: int = 0
     size: int = 0
     files: int = 0
@@ -366,6 +365,7 @@ class _Check:
             self.findings.append(Finding(what=why, where=where, files=tuple(files), hint=hint if files else ""))
         return CheckReport(
             findings=tuple(self.findings),
+            notes=tuple(self.notes),
             snapshots=snapshots,
             files=self.files,
             packs=packs,

@@ -24,30 +24,68 @@ from photovault.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
     from pathlib import Path
 
+MAIN = "main"  # what the vault of ``[vault]`` is called among the destinations
 _LIMIT = 1 << 20  # bytes; a configuration longer than this is a mistake
+_HOUR = 3_600.0  # seconds
+_DAY = 86_400.0
+_MOST_TRIES = 100
 _LONGEST_NUMBER = 15  # digits in a duration or size
 
-_UNIT_SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_UNIT_MILLISECONDS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _UNIT_BYTES: dict[str, int] = {f"{k}{b}": 1000**n for n, k in enumerate("KMGT", 1) for b in ("", "B")} | {"": 1, "B": 1}
 _UNIT_BYTES |= {f"{k}iB": 1024**n for n, k in enumerate("KMGT", 1)}
 
-_DURATION = re.compile(r"(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?", re.ASCII)
+_DURATION = re.compile(r"(?:\d+w)?(?:\d+d)?(?:\d+h)?(?:\d+m)?(?:\d+s)?(?:\d+ms)?", re.ASCII)
+_DURATION_PART = re.compile(r"(\d+)([a-z]+)", re.ASCII)
+_TIME = r"((?:[01]\d|2[0-3]):[0-5]\d)"
+_HOURS = re.compile(f"{_TIME}-{_TIME}", re.ASCII)
 _SIZE = re.compile(r"(\d+)(?:\.(\d+))? ?([A-Za-z]*)", re.ASCII)
 _SECRET = re.compile(r"pass-?(word|phrase|wd|code)|secret|token|credential|recovery|(api|access|private)-?key")
 
 
-def parse_duration(text: str) -> int:
-    """Turn ``"2m"``, ``"7d"`` or ``"1h30m"`` into seconds.
+def parse_duration(text: str) -> float:
+    """Turn ``"2m"``, ``"7d"``, ``"1h30m"`` or ``"500ms"`` into seconds.
 
-    Units are w, d, h, m, s, each at most once and the longest first.  Raises ValueError on anything else.
+    Units are w, d, h, m, s, ms, each at most once and the longest first.  Raises ValueError on anything else.
     """
-    found = _DURATION.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
-    if not text or found is None:
-        message = "a duration such as 30s, 2m, 1h30m or 7d"
+    if not text or len(text) > _LONGEST_NUMBER or _DURATION.fullmatch(text) is None:
+        message = "a duration such as 500ms, 30s, 1h30m or 7d"
         raise ValueError(message)
-    return sum(int(part[:-1]) * _UNIT_SECONDS[part[-1]] for part in found.groups() if part)
+    parts = _DURATION_PART.findall(text)
+    return sum(int(number) * _UNIT_MILLISECONDS[unit] for number, unit in parts) / 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """A part of the day, in minutes since midnight, local time; over midnight when ``end`` is before ``start``."""
+
+    start: int
+    end: int
+
+    def holds(self, when: datetime) -> bool:
+        """Whether a local time lies in it."""
+        minute = when.hour * 60 + when.minute
+        if self.start <= self.end:
+            return self.start <= minute < self.end
+        return minute >= self.start or minute < self.end
+
+
+def parse_hours(text: str) -> Hours:
+    """Read ``"22:00-07:00"``.  Raises ValueError on anything else."""
+    found = _HOURS.fullmatch(text)
+    start, end = (_minutes(found[1]), _minutes(found[2])) if found else (0, 0)
+    if start == end:
+        message = "a part of the day such as 22:00-07:00"
+        raise ValueError(message)
+    return Hours(start=start, end=end)
+
+
+def _minutes(text: str) -> int:
+    hour, _, minute = text.partition(":")
+    return int(hour) * 60 + int(minute)
 
 
 def parse_size(text: str) -> int:
@@ -84,9 +122,58 @@ def _address(text: str) -> str:
     return text
 
 
+def _destination(text: str) -> str:
+    """A name that cannot be taken for an address, nor for the vault of ``[vault]``, which is called main."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", text, re.ASCII) is None or text == MAIN:
+        message = f"a name of letters, digits, - and _, other than {MAIN}, which is the vault itself"
+        raise ValueError(message)
+    return text
+
+
 def _count(number: int) -> int:
     if number < 0:
         message = "0 or more"
+        raise ValueError(message)
+    return number
+
+
+def _between(shortest: float, longest: float, words: str) -> Callable[[str], float]:
+    """A duration from ``shortest`` to ``longest`` seconds."""
+
+    def convert(text: str) -> float:
+        seconds = parse_duration(text)
+        if not shortest <= seconds <= longest:
+            message = f"a duration {words}"
+            raise ValueError(message)
+        return seconds
+
+    return convert
+
+
+def _percent(number: int) -> int:
+    if not 0 <= number <= 100:  # noqa: PLR2004 - the meaning of percent
+        message = "a number from 0 to 100"
+        raise ValueError(message)
+    return number
+
+
+def _web_address(text: str) -> str:
+    """Refuse what is no address of the web; empty means none."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # which is checked only when it is asked for
+        is_web = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None
+    except ValueError:
+        is_web = False
+    if text and not (is_web and text.isascii() and text.isprintable() and " " not in text):
+        message = "an address such as https://example.org/..., with no password inside"
+        raise ValueError(message)
+    return text
+
+
+def _tries(number: int) -> int:
+    if not 0 <= number <= _MOST_TRIES:
+        message = f"a number from 0 to {_MOST_TRIES}"
         raise ValueError(message)
     return number
 
@@ -105,6 +192,14 @@ class VaultSection:
 
     url: Annotated[str, Text(_address)] | None = None
     padding: Literal["standard", "uniform"] = "standard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationSection:
+    """One ``[[destinations]]``: another storage that holds the same vault."""
+
+    name: Annotated[str, Text(_destination)]
+    url: Annotated[str, Text(_address)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +234,45 @@ class RestoreSection:
 class StatusSection:
     """``[status]``: after how many seconds without a backup ``status`` warns."""
 
-    overdue: Annotated[int, Text(parse_duration)] = 7 * 86_400
+    overdue: Annotated[float, Text(parse_duration)] = 7 * _DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSection:
+    """``[network]``: patience (seconds) and limits (bytes per second, 0 for none) for storages that are not folders."""
+
+    timeout: Annotated[float, Text(_between(1, _HOUR, "from 1s to 1h"))] = 60
+    retries: Annotated[int, Text(_tries, int)] = 5
+    upload_limit: Annotated[int, Text(parse_size)] = 0
+    download_limit: Annotated[int, Text(parse_size)] = 0
+    object_lock_days: Annotated[int, Text(_count, int)] = 0
+
+
+_SOON = Text(_between(0, _HOUR, "up to 1h"))
+_OFTEN = Text(_between(0.01, _DAY, "from 10ms to 1d"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSection:
+    """``[watch]``: when the daemon backs up (durations in seconds), and when it does not (battery in percent)."""
+
+    settle: Annotated[float, _SOON] = 5
+    max_delay: Annotated[float, _OFTEN] = 120
+    min_interval: Annotated[float, Text(_between(0, 7 * _DAY, "up to 7d"))] = 60
+    rescan: Annotated[float, Text(_between(1, 30 * _DAY, "from 1s to 30d"))] = _DAY
+    poll: Annotated[float, _OFTEN] = 30
+    quiet_hours: tuple[Annotated[Hours, Text(parse_hours)], ...] = ()
+    battery_min: Annotated[int, Text(_percent, int)] = 20
+    on_metered: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmsSection:
+    """``[alarms]``: who is told, by the daemon, that backups fail or are overdue; nobody by default."""
+
+    webhook: Annotated[str, Text(_web_address)] = ""
+    healthchecks: Annotated[str, Text(_web_address)] = ""
+    desktop: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,10 +280,14 @@ class Config:
     """The whole file."""
 
     vault: VaultSection = field(default_factory=VaultSection)
+    destinations: tuple[DestinationSection, ...] = ()
     sources: tuple[SourceSection, ...] = ()
     backup: BackupSection = field(default_factory=BackupSection)
     restore: RestoreSection = field(default_factory=RestoreSection)
     status: StatusSection = field(default_factory=StatusSection)
+    network: NetworkSection = field(default_factory=NetworkSection)
+    watch: WatchSection = field(default_factory=WatchSection)
+    alarms: AlarmsSection = field(default_factory=AlarmsSection)
 
 
 _T = TypeVar("_T")
@@ -184,7 +321,10 @@ def parse(text: str, where: str) -> Config:
         message = f"{where}: not valid TOML: {reason}"
         raise ConfigError(message, "See config.example.toml for the form.") from error
     _refuse_secrets(table, where)
-    return _section(Config, table, where, "")
+    config = _section(Config, table, where, "")
+    _refuse_twins(config, where)
+    _refuse_impatience(config.watch, where)
+    return config
 
 
 def _decoded(raw: bytes, where: str) -> str:
@@ -210,6 +350,20 @@ def _refuse_secrets(table: Mapping[str, Any], where: str) -> None:
                     message = f"{where}: {_shown(key)}: secrets are not kept in the configuration"
                     hint = "Use --password-file, --password-command or PHOTOVAULT_PASSWORD_FILE, and remove the line."
                     raise ConfigError(message, hint)
+
+
+def _refuse_twins(config: Config, where: str) -> None:
+    names = [one.name for one in config.destinations]
+    for number, name in enumerate(names, 1):
+        if name in names[: number - 1]:
+            message = f"{where}: destinations[{number}].name: another destination has that name"
+            raise ConfigError(message, "Give each a name of its own.")
+
+
+def _refuse_impatience(watch: WatchSection, where: str) -> None:
+    if watch.settle > watch.max_delay:
+        message = f"{where}: watch.settle: longer than watch.max_delay, so nothing would settle in time"
+        raise ConfigError(message, "Make settle shorter, or max_delay longer.")
 
 
 def _section(cls: type[_T], table: Mapping[str, Any], where: str, prefix: str) -> _T:

@@ -1,7 +1,7 @@
 """What this device remembers of one vault, beside the catalog.
 
-Who it is (a random id, a name), the newest snapshot of every device that it has seen (so that a storage that shows less
-is found out), and the device key, one way into the vault, so that routine runs ask nobody.  The key lies in the
+Who it is (a random id, a name), the newest snapshot of every device that it has seen at each storage (so that a storage
+that shows less is found out), and the device key, one way into the vault, so that routine runs ask nobody.  The key lies in the
 system's keyring; where there is none, in a file that only its owner can read.  A lock keeps two runs apart.
 """
 
@@ -26,6 +26,7 @@ _KEY_SIZE = 32
 _ID_SIZE = 16
 _NAME_SIZE = 32
 _POLL_SECONDS = 0.2
+NOTHING = (0, "")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,26 +36,32 @@ class Device:
     Attributes:
         folder: where it is kept.
         device_id: 16 bytes.
-        heads: device id in hex to (number, snapshot name in hex) of the newest snapshot seen.
+        heads: storage to device id in hex to (number, snapshot name in hex) of the newest snapshot seen there.
         last_key_test: when a person last proved a password or words, ISO 8601, by slot id.
     """
 
     folder: Path
     device_id: bytes
-    heads: dict[str, tuple[int, str]] = field(default_factory=dict)
+    heads: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
     last_key_test: dict[str, str] = field(default_factory=dict)
 
-    def saw(self, device_id: bytes, number: int, name: bytes) -> None:
-        """Remember a snapshot, if it is the newest of its device."""
-        known = self.heads.get(device_id.hex())
-        if known is None or number > known[0]:
-            self.heads[device_id.hex()] = (number, name.hex())
+    def saw(self, storage: str, device_id: bytes, number: int, name: bytes) -> None:
+        """Remember that a snapshot is at a storage, if it is the newest of its device there."""
+        there = self.heads.setdefault(storage, {})
+        if number > there.get(device_id.hex(), NOTHING)[0]:
+            there[device_id.hex()] = (number, name.hex())
+
+    def newest(self, device_id: bytes) -> tuple[int, str]:
+        """Number and name of the newest snapshot of a device, wherever it was seen; ``NOTHING`` if none was."""
+        return max((there.get(device_id.hex(), NOTHING) for there in self.heads.values()), default=NOTHING)
 
     def save(self) -> None:
         """Write it down, whole or not at all."""
         value = {
             "device": self.device_id.hex(),
-            "heads": {device: list(head) for device, head in self.heads.items()},
+            "heads": {
+                storage: {device: list(head) for device, head in there.items()} for storage, there in self.heads.items()
+            },
             "key_tests": self.last_key_test,
         }
         write_private(self.folder / "device.json", json.dumps(value, indent=1).encode())
@@ -75,13 +82,18 @@ def load_device(folder: Path, random: Callable[[int], bytes]) -> Device:
 
 
 def _read_device(folder: Path, value: dict[str, Any]) -> Device:
-    heads = value["heads"].items()
     return Device(
         folder=folder,
         device_id=bytes.fromhex(_hex(value["device"], _ID_SIZE)),
-        heads={_hex(device, _ID_SIZE): (_natural(number), _hex(name, _NAME_SIZE)) for device, (number, name) in heads},
+        heads={storage: _heads(there) for storage, there in value["heads"].items()},
         last_key_test={str(slot): str(when) for slot, when in value["key_tests"].items()},
     )
+
+
+def _heads(there: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    return {
+        _hex(device, _ID_SIZE): (_natural(number), _hex(name, _NAME_SIZE)) for device, (number, name) in there.items()
+    }
 
 
 def _hex(text: str, size: int) -> str:
@@ -152,12 +164,7 @@ class DeviceKey:
                 keyring.delete_password(_SERVICE, self._user)
 
     def _ask(self) -> str | None:
-        import keyring  # noqa: PLC0415 - slow to import, and seldom needed
-
-        try:
-            return keyring.get_password(_SERVICE, self._user)
-        except Exception:  # noqa: BLE001 - backends raise anything; without the key another way in is asked for
-            return None
+        return _ask_keyring(self._user)
 
     def _tell(self, text: str) -> bool:
         import keyring  # noqa: PLC0415 - slow to import, and seldom needed
@@ -169,15 +176,31 @@ class DeviceKey:
             return False
 
 
+def _ask_keyring(user: str) -> str | None:
+    import keyring  # noqa: PLC0415 - slow to import, and seldom needed
+
+    try:
+        return keyring.get_password(_SERVICE, user)
+    except Exception:  # noqa: BLE001 - backends raise anything; without it another way in is asked for
+        return None
+
+
+def storage_secret(address: str) -> str | None:
+    """The secret that the user gave the keyring for a storage: ``keyring set photovault ADDRESS``."""
+    return _ask_keyring(address)
+
+
 @contextmanager
-def run_lock(folder: Path, *, wait: bool) -> Iterator[None]:
+def run_lock(folder: Path, *, wait: bool, name: str = "lock") -> Iterator[None]:
     """Hold the lock of one vault on this device.  The system drops it when the process ends, however it ends.
+
+    ``name``: of the lock's file; another one is another lock.
 
     Raises:
         BusyError: another run holds it and ``wait`` is false.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fd = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         while not _try_lock(fd):
             if not wait:

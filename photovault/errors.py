@@ -92,6 +92,12 @@ class UnavailableError(StorageError):
     retryable = True
 
 
+class AbsentError(UnavailableError):
+    """The place itself is not there: its disk is not mounted, or nobody made it yet.  Waiting does not help."""
+
+    retryable = False
+
+
 class RefusedError(StorageError):
     """The storage refused: rights, quota, read-only, or no space left."""
 

@@ -95,17 +95,35 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The newest snapshot of a device that was seen at one storage: what was there once, must be there.
+
+    Attributes:
+        storage: address without secrets; of a folder, ``file://HOST/PATH``, because a path means one computer's disk.
+        device_id: 16 bytes.
+        number: of the snapshot.
+        snapshot: object digest (32 bytes).
+    """
+
+    storage: str
+    device_id: bytes
+    number: int
+    snapshot: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """One run of one device.
 
     Attributes:
         device_id: 16 bytes, random, made once per device and vault.
-        number: 1, 2, 3 ... per device.
+        number: 1, 2, 3 ... per device, over all storages that hold the vault.
         time: UTC, ISO 8601 with microseconds and Z.
         previous: object digest (32 bytes) of the device's snapshot before, None for its first.
         root: listing pages of the top listing, whose entries are the sources.
         clear: (name, SHA-256) of every object that stands in clear: header, key slots, recovery documents.
         problems: how many files could not be read.
+        heads: what the device had seen at each storage that holds the vault; this snapshot's own storage comes first.
     """
 
     device_id: bytes
@@ -121,6 +139,7 @@ class Snapshot:
     program: str
     tags: tuple[str, ...] = ()
     problems: int = 0
+    heads: tuple[Head, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from photovault.workers import Workers
 
 PathParts = tuple[bytes, ...]
+Parts = dict[bytes, bytes | PhotovaultError]
 WINDOW = 8 * 1024 * 1024
 AHEAD = 12
 _BATCH_FILES = 64
@@ -217,15 +218,21 @@ class _Restore:
                 self._tally.damaged.append(Problem(path=path or "/", what=f"part of this folder is lost: {entry.what}"))
             else:
                 entries.append(entry)
+        self._reader.look_ahead(part for entry in entries if self._enters(path, entry) for part in entry.parts)
         names = self._target.plan([entry.name for entry in entries])
         for entry, name in zip(entries, names, strict=True):
             inside = f"{path}/{shown(entry.name)}" if path else shown(entry.name)
-            if entry.kind is EntryKind.FOLDER and not self._choice.may_hold(inside):
+            if entry.kind is EntryKind.FOLDER and not self._enters(path, entry):
                 continue
             if name.renamed is not None and self._choice.wants(inside, entry):
                 new = shown(name.name)
                 self._tally.renamed.append(Problem(path=inside, what=f"restored as {new}: {name.renamed}"))
             yield _Found(path=inside, entry=entry, parts=(*parts, name.name))
+
+    def _enters(self, path: str, entry: Entry) -> bool:
+        """Whether what is in a folder may be wanted."""
+        inside = f"{path}/{shown(entry.name)}" if path else shown(entry.name)
+        return entry.kind is EntryKind.FOLDER and self._choice.may_hold(inside)
 
     def _decided(self, found: _Found) -> Iterator[tuple[_Found, tuple[Place, ...], Decision]]:
         try:
@@ -275,9 +282,16 @@ class _Restore:
 
     def work(self, job: _Job) -> list[Pending | PhotovaultError | None]:
         """Restore the files of a job up to their final names; None for one that was there already."""
-        return [self._write(found, places, decision) for found, places, decision in job.files]
+        ready: Parts = {}
+        if len(job.files) > 1:  # then all of them are small: parts of several files come in one request
+            ready = self._fetcher.fetch(
+                place for _, places, decision in job.files if decision is Decision.WRITE for place in places
+            )
+        return [self._write(found, places, decision, ready) for found, places, decision in job.files]
 
-    def _write(self, found: _Found, places: tuple[Place, ...], decision: Decision) -> Pending | PhotovaultError | None:
+    def _write(
+        self, found: _Found, places: tuple[Place, ...], decision: Decision, ready: Parts
+    ) -> Pending | PhotovaultError | None:
         entry = found.entry
         try:
             if decision is Decision.COMPARE and self._is_there(found):
@@ -287,7 +301,7 @@ class _Restore:
             return error
         try:
             digest = hashlib.sha256()
-            for data in _contents(self._fetcher, places):
+            for data in _contents(self._fetcher, places, ready):
                 digest.update(data)
                 pending.write(data)
             if digest.digest() != entry.digest:
@@ -376,10 +390,10 @@ class _Restore:
         )
 
 
-def _contents(fetcher: Fetcher, places: tuple[Place, ...]) -> Iterator[bytes]:
-    """The plaintext of a file, a window at a time."""
+def _contents(fetcher: Fetcher, places: tuple[Place, ...], ready: Parts) -> Iterator[bytes]:
+    """The plaintext of a file, a window at a time; what is ``ready`` need not be fetched."""
     for window in _windows(places):
-        found = fetcher.fetch(window)
+        found = ready if all(place.region.record.part_id in ready for place in window) else fetcher.fetch(window)
         for place in window:
             data = found[place.region.record.part_id]
             if isinstance(data, PhotovaultError):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.support.servers import SeaweedFS, WsgiDAV
+    from tests.support.sshd import Sshd
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
@@ -59,9 +62,10 @@ def photovault(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Done
         out, err = capfd.readouterr()
         return Done(code=int(left.value.code or 0), out=out, err=err)
 
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield run
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -72,3 +76,67 @@ def vault(tmp_path: Path, photovault: Callable[..., Done], monkeypatch: pytest.M
     assert done.code == 0, done.err
     monkeypatch.setenv("PHOTOVAULT_VAULT", str(folder))
     return folder
+
+
+@pytest.fixture
+def sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
+    """A real SSH server, and the home folder of somebody whom it lets in."""
+    from tests.support.sshd import Sshd
+
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    with Sshd(tmp_path / "sshd") as server:
+        monkeypatch.setenv("HOME", str(server.home))
+        yield server
+
+
+@pytest.fixture
+def rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The real rclone with a remote that is a folder; the address of a place in it."""
+    from tests.support.programs import needed
+
+    needed("rclone")
+    (tmp_path / "disk").mkdir()
+    config = tmp_path / "rclone.conf"
+    config.write_text(f"[disk]\ntype = alias\nremote = {tmp_path}/disk\n")
+    monkeypatch.setenv("RCLONE_CONFIG", str(config))
+    return "rclone:disk:deep/vault"
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A real S3 store, for all tests that leave it whole."""
+    from tests.support.servers import SeaweedFS
+
+    server = SeaweedFS(tmp_path_factory.mktemp("seaweedfs"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def webdav(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WsgiDAV]:
+    """A real WebDAV server, for all tests that leave it whole."""
+    from tests.support.servers import WsgiDAV
+
+    server = WsgiDAV(tmp_path_factory.mktemp("webdav"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def s3_url(seaweedfs: SeaweedFS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty place in S3; what logs in there is in the environment."""
+    seaweedfs.let_in(monkeypatch)
+    return seaweedfs.url(tmp_path.name)
+
+
+@pytest.fixture
+def webdav_url(webdav: WsgiDAV, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty place behind WebDAV; what logs in there is in the environment."""
+    webdav.let_in(monkeypatch)
+    return webdav.url(f"{tmp_path.name}/vault")
+
+
+@pytest.fixture
+def sftp_url(sshd: Sshd) -> str:
+    """The address of an empty place behind SSH, with everything that is needed to log in."""
+    return sshd.url()

@@ -195,3 +195,63 @@ def test_a_rotten_entry_of_a_moved_file_is_noticed_or_forgotten(catalog: Catalog
     catalog._db.execute("UPDATE files SET entry = CAST('q' AS BLOB)")
     with pytest.raises(DamagedError):
         catalog.by_inode(7)
+
+
+# Another destination
+
+
+def taken_over(tmp_path: Path, catalog: Catalog, lost: set[bytes]) -> set[bytes]:
+    """Paths of the folders that a destination without the parts ``lost`` may take over."""
+    other = Catalog(tmp_path / "other.sqlite")
+    other.take_over(catalog, lambda part: part not in lost, lambda entry: [entry])
+    other.commit()
+    found = set()
+    for path in (b"", b"a", b"a/b", b"c"):
+        there = other.folder(SOURCE, path)
+        if there is None:
+            continue
+        found.add(path)
+        mine = known(catalog, path)
+        assert there == mine
+        assert other.stamps(there.number) == catalog.stamps(mine.number)
+        assert other.entries(there.number) == catalog.entries(mine.number)
+    other.close()
+    return found
+
+
+@pytest.fixture
+def tree(catalog: Catalog) -> Catalog:
+    for number, path in enumerate((b"", b"a", b"a/b", b"c")):
+        files = [(stamp(b"f", number), b"entry of " + path), (stamp(b"g", 9), b"another")]
+        catalog.put_folder(SOURCE, path, folder(pages=(bytes([number]) * 32,)), files)
+    catalog.commit()
+    return catalog
+
+
+def test_another_destination_that_has_everything_takes_all_over(tmp_path: Path, tree: Catalog) -> None:
+    assert taken_over(tmp_path, tree, set()) == {b"", b"a", b"a/b", b"c"}
+
+
+@pytest.mark.parametrize(
+    ("lost", "left"),
+    [
+        (b"entry of a/b", {b"c"}),
+        (b"\2" * 32, {b"c"}),
+        (b"entry of a", {b"a/b", b"c"}),
+        (b"\3" * 32, {b"a", b"a/b"}),
+        (b"\0" * 32, {b"a", b"a/b", b"c"}),
+        (b"another", set()),
+    ],
+)
+def test_a_folder_of_which_anything_below_is_missing_is_not_taken_over(
+    tmp_path: Path, tree: Catalog, lost: bytes, left: set[bytes]
+) -> None:
+    assert taken_over(tmp_path, tree, {lost}) == left
+
+
+def test_a_rotten_row_is_not_taken_over(tmp_path: Path, tree: Catalog) -> None:
+    tree._db.execute("UPDATE files SET entry = X'00' WHERE entry = ?", (b"entry of c",))
+    other = Catalog(tmp_path / "other.sqlite")
+    other.take_over(tree, lambda _part: True, lambda entry: [entry])
+    assert [other.folder(SOURCE, path) is None for path in (b"", b"a", b"c")] == [True, False, True]
+    other.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photovault.config import BackupSection, Config, known_keys, load, parse, parse_duration, parse_size
+from photovault.config import (
+    AlarmsSection,
+    BackupSection,
+    Config,
+    Hours,
+    WatchSection,
+    known_keys,
+    load,
+    parse,
+    parse_duration,
+    parse_hours,
+    parse_size,
+)
 from photovault.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +52,12 @@ def test_every_section_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         [vault]
         url = "/mnt/v"
         padding = "uniform"
+        [[destinations]]
+        name = "usb"
+        url = "/media/usb"
+        [[destinations]]
+        name = "nas-2"
+        url = "sftp://anna@nas/vault"
         [[sources]]
         path = "~/Pictures"
         label = "pics"
@@ -56,10 +75,27 @@ def test_every_section_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         overwrite = "if-newer"
         [status]
         overdue = "1d12h"
+        [watch]
+        settle = "500ms"
+        max_delay = "90s"
+        min_interval = "0s"
+        rescan = "12h"
+        poll = "1m"
+        quiet_hours = ["22:00-07:00", "12:30-13:00"]
+        battery_min = 50
+        on_metered = true
+        [alarms]
+        webhook = "https://example.org/hook?x=1"
+        healthchecks = "http://localhost:8000/ping/1"
+        desktop = true
         """,
         "my.toml",
     )
     assert (config.vault.url, config.vault.padding) == ("/mnt/v", "uniform")
+    assert [(d.name, d.url) for d in config.destinations] == [
+        ("usb", "/media/usb"),
+        ("nas-2", "sftp://anna@nas/vault"),
+    ]
     assert [(s.path, s.label, s.exclude) for s in config.sources] == [
         ("/home/ann/Pictures", "pics", ("*.tmp", "/cache/")),
         ("/data", None, ()),
@@ -68,6 +104,19 @@ def test_every_section_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         all_files=True, one_file_system=True, exclude=("x",), tags=("home",), xattrs=False, jobs=3
     )
     assert (config.restore.overwrite, config.status.overdue) == ("if-newer", 129_600)
+    assert config.watch == WatchSection(
+        settle=0.5,
+        max_delay=90,
+        min_interval=0,
+        rescan=43_200,
+        poll=60,
+        quiet_hours=(Hours(start=1320, end=420), Hours(start=750, end=780)),
+        battery_min=50,
+        on_metered=True,
+    )
+    assert config.alarms == AlarmsSection(
+        webhook="https://example.org/hook?x=1", healthchecks="http://localhost:8000/ping/1", desktop=True
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,10 +148,30 @@ def test_an_unknown_key_names_the_nearest_known_one(text: str, what: str, hint: 
         ("[sources]\npath = '/a'", "sources: expected a list, got a table"),
         ("[[sources]]\nlabel = 'a'", "sources[1].path: missing"),
         ('[[sources]]\npath = "a\\u0000b"', "sources[1].path: expected the path of a folder"),
+        ("[[destinations]]\nname = 'usb'", "destinations[1].url: missing"),
+        ("[[destinations]]\nname = 'main'\nurl = '/a'", "destinations[1].name: expected a name of letters"),
+        ("[[destinations]]\nname = '/a'\nurl = '/a'", "destinations[1].name: expected a name of letters"),
+        ("[[destinations]]\nname = '-n'\nurl = '/a'", "destinations[1].name: expected a name of letters"),
+        (
+            "[[destinations]]\nname = 'a'\nurl = '/a'\n[[destinations]]\nname = 'a'\nurl = '/b'",
+            "destinations[2].name: another destination has that name",
+        ),
         ("[restore]\noverwrite = 'maybe'", 'restore.overwrite: expected one of "never", "if-newer"'),
         ("[status]\noverdue = 7", "status.overdue: expected text, got a whole number"),
         ("[status]\noverdue = '7 days'", "status.overdue: expected a duration such as"),
         ("[vault]\nurl = 2020-01-01", "vault.url: expected text, got a date or time"),
+        ("[network]\ntimeout = '2h'", "network.timeout: expected a duration from 1s to 1h"),
+        ("[watch]\nsettle = '2h'", "watch.settle: expected a duration up to 1h"),
+        ("[watch]\nsettle = '3m'", "watch.settle: longer than watch.max_delay"),
+        ("[watch]\npoll = '0s'", "watch.poll: expected a duration from 10ms to 1d"),
+        ("[watch]\nrescan = '0s'", "watch.rescan: expected a duration from 1s to 30d"),
+        ("[watch]\nquiet_hours = ['22-7']", "watch.quiet_hours[1]: expected a part of the day such as 22:00-07:00"),
+        ("[watch]\nbattery_min = 101", "watch.battery_min: expected a number from 0 to 100"),
+        ("[alarms]\nwebhook = 'ftp://example.org/'", "alarms.webhook: expected an address such as https://"),
+        ("[alarms]\nwebhook = 'https://ann:pw@example.org/'", "alarms.webhook: expected an address such as https://"),
+        ("[alarms]\nwebhook = 'https://[::1/'", "alarms.webhook: expected an address such as https://"),
+        ("[alarms]\nwebhook = 'https://a:99999/'", "alarms.webhook: expected an address such as https://"),
+        ("[alarms]\nhealthchecks = 'https://a/b c'", "alarms.healthchecks: expected an address such as https://"),
     ],
 )
 def test_a_wrong_value_names_the_key_and_what_was_expected(text: str, what: str) -> None:
@@ -179,7 +248,8 @@ def test_the_example_shows_every_key_with_its_default(monkeypatch: pytest.Monkey
     monkeypatch.setenv("HOME", "/home/ann")
     text = re.sub(r"^#(?=[a-z\[])", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
     config, default = parse(text, "example"), Config()
-    assert (config.backup, config.restore, config.status) == (default.backup, default.restore, default.status)
+    for section in ("backup", "restore", "status", "network", "watch", "alarms"):
+        assert getattr(config, section) == getattr(default, section)
     assert config.vault.padding == default.vault.padding
     assert [(s.path, s.exclude) for s in config.sources] == [("/home/ann/Pictures", ())]
     assert _written(text) == list(known_keys())
@@ -196,13 +266,25 @@ def _written(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30s", 30), ("2m", 120), ("1h30m", 5400), ("7d", 604_800), ("2w", 1_209_600), ("0s", 0)]
+    ("text", "seconds"),
+    [
+        ("30s", 30),
+        ("2m", 120),
+        ("1h30m", 5400),
+        ("7d", 604_800),
+        ("2w", 1_209_600),
+        ("0s", 0),
+        ("500ms", 0.5),
+        ("1m1s1ms", 61.001),
+    ],
 )
 def test_durations(text: str, seconds: int) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "7", "d", "-1d", "1.5h", "30m1h", "1d1d", "7 d", "٣d", "9" * 5000 + "d"])
+@pytest.mark.parametrize(
+    "text", ["", "7", "d", "-1d", "1.5h", "30m1h", "1d1d", "7 d", "٣d", "ms", "1ms1s", "9" * 5000 + "d"]
+)
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="a duration such as"):
         parse_duration(text)
@@ -228,6 +310,30 @@ def test_sizes(text: str, size: int) -> None:
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(ValueError, match="a size such as"):
         parse_size(text)
+
+
+def at(hour: int, minute: int = 0) -> datetime:
+    return datetime(2026, 11, 23, hour, minute)  # noqa: DTZ001 - quiet hours are local
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        ("22:00-07:00", [at(22), at(23, 59), at(0), at(6, 59)], [at(7), at(21, 59), at(12)]),
+        ("12:30-13:00", [at(12, 30), at(12, 59)], [at(12, 29), at(13), at(0)]),
+        ("00:00-06:00", [at(0), at(5, 59)], [at(6), at(23, 59)]),
+    ],
+)
+def test_quiet_hours(text: str, inside: list[datetime], outside: list[datetime]) -> None:
+    hours = parse_hours(text)
+    assert [hours.holds(when) for when in inside] == [True] * len(inside)
+    assert [hours.holds(when) for when in outside] == [False] * len(outside)
+
+
+@pytest.mark.parametrize("text", ["", "22-7", "24:00-07:00", "22:00-07:60", "07:00-07:00", "22:00-07:00 "])
+def test_other_hours_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"such as 22:00-07:00"):
+        parse_hours(text)
 
 
 @given(st.text(max_size=40), st.sampled_from([parse_duration, parse_size]))

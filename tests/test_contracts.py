@@ -16,7 +16,11 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 PLANTED = {
     "layers": ("vault/pack.py", "import photovault.backup.plan"),
     "pure modules do no I/O and read no clock": ("names.py", "import time"),
-    "nothing here knows a network": ("storage/folder.py", "import socket"),
+    "only storage.remote knows a network": ("storage/folder.py", "import ssl"),
+    "sockets live in storage.remote, watch.control, watch.notify": ("watch/daemon.py", "import socket"),
+    "HTTP lives in storage.remote and watch.alarms": ("watch/control.py", "import http.client"),
+    "psutil lives in watch.power": ("watch/daemon.py", "import psutil"),
+    "remote storages are opened in one place": ("app/settings.py", "import photovault.storage.remote.dal"),
     "crypto knows bytes only": ("crypto/seal.py", "import secrets"),
     "cryptography lives in crypto": ("device.py", "import cryptography.fernet"),
     "the terminal lives in cli": ("restore.py", "import rich.console"),
@@ -27,6 +31,7 @@ PLANTED = {
     ),
     "the gate sees storages, never the vault's insides": ("gate/door.py", "import photovault.crypto.keys"),
     "photos knows no key and no storage": ("photos/scan.py", "import photovault.storage.base"),
+    "watchdog lives in watch.observer": ("watch/daemon.py", "import watchdog.events"),
 }
 
 

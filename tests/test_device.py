@@ -35,7 +35,7 @@ def again(device: Device) -> Device:
 
 
 def test_a_device_keeps_its_id_and_what_it_saw(device: Device) -> None:
-    device.saw(b"\1" * 16, 3, b"\2" * 32)
+    device.saw("/here", b"\1" * 16, 3, b"\2" * 32)
     device.last_key_test["ab"] = "2026-11-23T00:00:00.000000Z"
     device.save()
     assert again(device) == device
@@ -49,8 +49,19 @@ def test_a_device_is_somebody_from_the_first_moment(device: Device) -> None:
 def test_the_newest_snapshot_of_each_device_is_remembered(device: Device) -> None:
     one, other = b"\1" * 16, b"\2" * 16
     for who, number in ((one, 5), (one, 4), (other, 1), (one, 6), (other, 1)):
-        device.saw(who, number, bytes([number]) * 32)
-    assert device.heads == {one.hex(): (6, "06" * 32), other.hex(): (1, "01" * 32)}
+        device.saw("/here", who, number, bytes([number]) * 32)
+    assert device.heads == {"/here": {one.hex(): (6, "06" * 32), other.hex(): (1, "01" * 32)}}
+
+
+def test_what_was_seen_at_one_storage_is_not_expected_at_another(device: Device) -> None:
+    one, other = b"\1" * 16, b"\2" * 16
+    device.saw("/here", one, 5, b"\5" * 32)
+    device.saw("s3://there/vault", one, 7, b"\7" * 32)
+    device.saw("s3://there/vault", one, 6, b"\6" * 32)
+    assert device.heads["/here"] == {one.hex(): (5, "05" * 32)}
+    assert (device.newest(one), device.newest(other)) == ((7, "07" * 32), (0, ""))
+    device.save()
+    assert again(device) == device
 
 
 @pytest.mark.parametrize(
@@ -61,9 +72,13 @@ def test_the_newest_snapshot_of_each_device_is_remembered(device: Device) -> Non
             json.dumps({"device": "00" * 16, "heads": {}, "key_tests": {}} | change).encode()
             for change in (
                 *({"device": 5}, {"device": "xy"}, {"device": ""}, {"device": "00" * 15}, {"heads": []}, {"heads": 1}),
-                *({"heads": {"a": 1}}, {"heads": {"a": []}}, {"heads": {"a": ["x", "y"]}}, {"key_tests": 3}),
-                *({"heads": {"00" * 16: [1, "not hex"]}}, {"heads": {"00" * 16: [1, "00"]}}, {"key_tests": "abc"}),
-                {"heads": {"00" * 16: [-1, "00" * 32]}},
+                *({"heads": {"a": 1}}, {"heads": {"a": []}}, {"heads": {"a": {"b": ["x", "y"]}}}, {"key_tests": 3}),
+                *(
+                    {"heads": {"a": {"00" * 16: [1, "not hex"]}}},
+                    {"heads": {"a": {"00" * 16: [1, "00"]}}},
+                    {"key_tests": "abc"},
+                ),
+                {"heads": {"a": {"00" * 16: [-1, "00" * 32]}}},
             )
         ),
     ],
@@ -90,7 +105,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(device: Device, monkeypatch: pyt
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    device.saw(b"\1" * 16, 1, bytes(32))
+    device.saw("/here", b"\1" * 16, 1, bytes(32))
     with pytest.raises(RefusedError, match="No space left"):
         device.save()
     assert (device.folder / "device.json").read_bytes() == before

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from photovault.app.runs import newest_of, remember
+from photovault.app.runs import newest_of, next_link, remember
 from photovault.app.session import device_name, program, utc_text
 from photovault.device import DeviceKey
 from photovault.errors import RefusedError, StorageError, UsageError
@@ -178,13 +178,16 @@ def _device_key(app: App, session: Session) -> DeviceKey:
 
 def _commit_keys(app: App, session: Session) -> None:
     """The newest snapshot of this device once more, with the slots as they are now."""
-    own = newest_of(session.vault.snapshots(), session.device.device_id)
+    snapshots = session.vault.snapshots()
+    own = newest_of(snapshots, session.device.device_id)
     if own is None:
         return
+    app.learn(session, snapshots)
+    number, previous = next_link(session)
     again = replace(
         own.snapshot,
-        number=own.snapshot.number + 1,
-        previous=own.name,
+        number=number,
+        previous=previous,
         time=max(utc_text(app.world.now()), own.snapshot.time),
         clear=session.vault.clear_objects(),
         epoch=session.vault.keyring.current.epoch,

@@ -6,12 +6,16 @@ Each method imports its own verb, so that a command costs no more start-up time 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from photovault.app.session import Opener, Session, device_name, parse_time, program
+from photovault.app.destinations import Destinations, Shown
+from photovault.app.session import Session, device_name, parse_time, program
+from photovault.device import load_device, run_lock
 from photovault.errors import GuardError, PhotovaultError, UsageError
+from photovault.vault.chains import rolled_back
 from photovault.vault.reader import Reader
+from photovault.vault.vault import read_header
 from photovault.workers import Workers
 
 if TYPE_CHECKING:
@@ -20,7 +24,9 @@ if TYPE_CHECKING:
 
     from photovault.app.sources import BackupRequest
     from photovault.backup import BackupPlan, BackupReport, RunInfo
+    from photovault.catalog import Catalog
     from photovault.check import Amount, CheckReport
+    from photovault.copy import CopyReport
     from photovault.diff import Change
     from photovault.photos.choose import Choice
     from photovault.progress import Progress
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 
 _LEAST_PREFIX = 4
 _RESTORE_THREADS = 8  # restoring waits for two disks, so more threads than cores help
+_COPY_THREADS = 6  # each holds an object of up to 16 MiB
 _SEED_SIZE = 16
 
 
@@ -41,9 +48,10 @@ class Status:
     age_seconds: float | None
     overdue: bool
     plan: BackupPlan | None
+    destinations: tuple[Shown, ...] = ()
 
 
-class App(Opener):
+class App(Destinations):
     """One call of photovault."""
 
     def plan_backup(self, request: BackupRequest) -> BackupPlan:
@@ -62,8 +70,22 @@ class App(Opener):
             GuardError: none of the sources is there.
             BusyError, StorageError, and what opening a vault raises.
         """
+        with self._planned(request) as (session, catalog, plan):
+            return self._back_up(request, session, catalog, plan, progress)
+
+    def backup_if_changed(self, request: BackupRequest, progress: Progress) -> BackupReport | None:
+        """As ``backup``; None, and no snapshot, when the last one of this device there already says it all."""
+        with self._planned(request) as (session, catalog, plan):
+            own = newest_of(session.vault.snapshots(), session.device.device_id)
+            labels = [source.spec.label for source in plan.sources]
+            if plan.is_idle and own is not None and [one.label for one in own.snapshot.sources] == labels:
+                return None
+            return self._back_up(request, session, catalog, plan, progress)
+
+    @contextmanager
+    def _planned(self, request: BackupRequest) -> Iterator[tuple[Session, Catalog, BackupPlan]]:
         from photovault.app.sources import sources
-        from photovault.backup import plan_backup, run_backup
+        from photovault.backup import plan_backup
 
         specs = sources(self, request)
         with self.session(lock=True) as session, self.catalog(session) as catalog:
@@ -73,11 +95,18 @@ class App(Opener):
                     f"nothing to back up is there: {plan.sources[0].spec.path} {plan.sources[0].offline}",
                     "connect or mount it, then back up again; nothing was changed",
                 )
-            with Workers(self.config.backup.jobs) as workers:
-                info = self._run_info(session, request)
-                report = run_backup(plan, session.vault, catalog, workers, info, progress)
-            remember(session, report.snapshot)
-            return report
+            yield session, catalog, plan
+
+    def _back_up(
+        self, request: BackupRequest, session: Session, catalog: Catalog, plan: BackupPlan, progress: Progress
+    ) -> BackupReport:
+        from photovault.backup import run_backup
+
+        with Workers(self.config.backup.jobs) as workers:
+            info = self._run_info(session, request)
+            report = run_backup(plan, session.vault, catalog, workers, info, progress)
+        remember(session, report.snapshot)
+        return report
 
     def restore(
         self, name: str | None, choice: Choice, to: Path, rule: Overwrite, progress: Progress, *, dry_run: bool
@@ -111,19 +140,75 @@ class App(Opener):
 
     def check(self, amount: Amount, progress: Progress) -> CheckReport:
         """Check the vault; ``amount`` of its data is read."""
+        with self.session() as session, Workers(_RESTORE_THREADS) as workers:
+            self._learn_all(session)
+            report = self._check(session, workers, progress, amount, self.world.random(_SEED_SIZE))
+            self.keep(session)
+            return report
+
+    def repair(self, source: str, amount: Amount, progress: Progress) -> CheckReport:
+        """Check the vault, put back from its copy at ``source`` what is damaged or missing, and check again.
+
+        Raises:
+            UsageError: there is another vault at ``source``, or it is the same place.
+            BusyError, and what opening a vault raises.
+        """
+        from photovault.repair import plan_repair, run_repair
+
+        url, seed = self.distinct(source, self.vault_url), self.world.random(_SEED_SIZE)
+        with self.session(lock=True) as session, Workers(_RESTORE_THREADS) as workers:
+            self._learn_all(session)
+            report = self._check(session, workers, progress, amount, seed)
+            with self.beside(session, url) as other:
+                plan = plan_repair(session.vault, other, report.findings)
+                healed, problems = run_repair(plan, session.vault, other, workers, progress)
+            if healed:
+                session.findings = session.vault.refresh().findings
+                session.vault.places.commit()
+                self._learn_all(session)
+                report = self._check(session, workers, progress, amount, seed)
+            session.device.save()
+            return replace(report, findings=(*report.findings, *problems), healed=healed)
+
+    def _learn_all(self, session: Session) -> None:
+        self.learn(session, session.vault.snapshots())
+        self.ask_others(session)
+
+    def _check(
+        self, session: Session, workers: Workers, progress: Progress, amount: Amount, seed: bytes
+    ) -> CheckReport:
         from photovault.check import run_check
 
-        with self.session() as session, Workers(_RESTORE_THREADS) as workers:
-            return run_check(
-                session.vault,
-                Reader(session.vault),
-                session.device,
-                workers,
-                progress,
-                amount=amount,
-                seed=self.world.random(_SEED_SIZE),
-                refreshed=session.findings,
-            )
+        return run_check(
+            session.vault,
+            session.device,
+            workers,
+            progress,
+            here=session.here,
+            amount=amount,
+            seed=seed,
+            refreshed=session.findings,
+        )
+
+    def copy(self, source: str, to: str, progress: Progress) -> CopyReport:
+        """Bring one destination up to date from another; needs no key.
+
+        Raises:
+            UsageError: they are the same place, or hold different vaults.
+            NoVaultError: there is no vault at ``source``.
+            BusyError, DamageError, StorageError.
+        """
+        from photovault.copy import plan_copy, run_copy
+        from photovault.gate.door import Door, no_key
+
+        target, url = self.storage_at(self.url_of(to)), self.distinct(source, self.url_of(to))
+        origin = self.storage_at(url)
+        vault_id = read_header(origin).vault_id
+        folder = self.state_dir / "vaults" / vault_id.hex()
+        with run_lock(folder, wait=self.settings.wait), Workers(_COPY_THREADS) as workers:
+            plan = plan_copy(origin, target, vault_id)
+            door = Door(target, no_key, self.ledger(folder, load_device(folder, self.world.random)))
+            return run_copy(plan, origin, door, workers, progress)
 
     def scrub(self, progress: Progress) -> CheckReport:
         """Compare objects with their names; needs no key."""
@@ -158,18 +243,26 @@ class App(Opener):
             age = None if own is None else (self.world.now() - parse_time(own.snapshot.time)).total_seconds()
             plan = plan_backup(sources(self, BackupRequest()), catalog) if self.config.sources else None
             overdue = age is None or age > self.config.status.overdue
-            return Status(snapshots=snapshots, own=own, age_seconds=age, overdue=overdue, plan=plan)
+            self.learn(session, snapshots)
+            shown = tuple(self.look_around(session, snapshots))
+            self.keep(session)
+            return Status(snapshots=snapshots, own=own, age_seconds=age, overdue=overdue, plan=plan, destinations=shown)
 
     def _run_info(self, session: Session, request: BackupRequest) -> RunInfo:
         from photovault.backup import RunInfo
 
-        own = newest_of(session.vault.snapshots(), session.device.device_id)
-        seen, _ = session.device.heads.get(session.device.device_id.hex(), (0, ""))
+        snapshots = session.vault.snapshots()
+        self.learn(session, snapshots)
+        self.warnings += [
+            f"{one.what}; run `photovault check`"
+            for one in rolled_back(snapshots.found, session.device.heads.get(session.here, {}))
+        ]
+        number, previous = next_link(session)
         return RunInfo(
             device_id=session.device.device_id,
             device_name=device_name(),
-            number=max(own.snapshot.number if own else 0, seen) + 1,
-            previous=own.name if own else None,
+            number=number,
+            previous=previous,
             time=self.run_time(request.time),
             program=program(),
             tags=tuple(dict.fromkeys((*self.config.backup.tags, *request.tags))),
@@ -178,9 +271,15 @@ class App(Opener):
         )
 
 
+def next_link(session: Session) -> tuple[int, bytes | None]:
+    """Number of the next snapshot of this device, and the name of the one before, wherever that is."""
+    number, name = session.device.newest(session.device.device_id)
+    return number + 1, bytes.fromhex(name) or None
+
+
 def remember(session: Session, one: NamedSnapshot) -> None:
-    """A device that made or saw a snapshot notices when the storage shows less."""
-    session.device.saw(one.snapshot.device_id, one.snapshot.number, one.name)
+    """A device that made a snapshot notices when the storage shows less."""
+    session.device.saw(session.here, one.snapshot.device_id, one.snapshot.number, one.name)
     session.device.save()
 
 

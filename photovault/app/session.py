@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from photovault import __version__, passwords
-from photovault.app.settings import Setup
+from photovault.app.settings import Setup, local_folder
 from photovault.catalog import Catalog
 from photovault.crypto.wrap import SALT_SIZE
-from photovault.device import DeviceKey, load_device, run_lock, write_private
-from photovault.errors import UsageError
-from photovault.vault.format import RECOVERY_NAMES, read_entry, shown
+from photovault.device import NOTHING, DeviceKey, load_device, run_lock, write_private
+from photovault.errors import StorageError, UsageError
+from photovault.gate.door import Outbound
+from photovault.gate.ledger import Ledger
+from photovault.storage.glance import Glance
+from photovault.storage.probe import refuses_overwriting, remember_overwriting
+from photovault.vault.format import HEADER_NAME, RECOVERY_NAMES, read_entry, shown
 from photovault.vault.places import Places
 from photovault.vault.slots import NewSlot, Secrets
-from photovault.vault.vault import Vault, check_vacant, create, read_header, unlock
+from photovault.vault.vault import Vault, check_header, check_vacant, create, read_header, unlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,20 +33,29 @@ if TYPE_CHECKING:
 
     from photovault.device import Device
     from photovault.model import Finding
+    from photovault.storage.base import Storage
     from photovault.vault.format import Slot
 
 _ID_SIZE = 16
 _KEY_SIZE = 32
+LEDGER_NAME = "ledger.jsonl"
+_CATALOG = "catalog.sqlite"
 
 
 @dataclass(slots=True, kw_only=True)
 class Session:
-    """An opened vault and what this device remembers of it."""
+    """An opened vault and what this device remembers of it.
+
+    Attributes:
+        folder: where the state of the vault is, whichever destination was opened.
+        here: the destination that was opened, as snapshots call it.
+    """
 
     vault: Vault
     device: Device
     slot: Slot
     folder: Path
+    here: str
     findings: tuple[Finding, ...] = ()
 
 
@@ -59,28 +73,68 @@ class Opener(Setup):
         Raises:
             NoVaultError, WrongKeyError, DamageError, UnknownVersionError, BusyError, StorageError.
         """
-        header = read_header(self.storage)
+        storage = Glance(self.storage, HEADER_NAME)
+        header = read_header(storage)
         folder = self.state_dir / "vaults" / header.vault_id.hex()
         with ExitStack() as stack:
             if lock:
                 stack.enter_context(run_lock(folder, wait=self.settings.wait))
-            keyring, slot = unlock(self.storage, self._secrets(header.vault_id, folder))
-            places = Places(self.cache_dir / "vaults" / header.vault_id.hex() / "places.sqlite")
+            keyring, slot = unlock(storage, self._secrets(header.vault_id, folder))
+            places = self._places(header.vault_id, storage)
             stack.callback(places.close)
-            vault = Vault(self.storage, keyring, places)
-            session = Session(vault=vault, device=load_device(folder, self.world.random), slot=slot, folder=folder)
+            device = load_device(folder, self.world.random)
+            vault = Vault(storage, keyring, places, self.ledger(folder, device))
+            session = Session(vault=vault, device=device, slot=slot, folder=folder, here=place_of(storage))
             if refresh:
-                session.findings = self._refresh(session)
+                session.findings = self.bring_up_to_date(session)
+            if lock:
+                vault.note_left_over()
             yield session
+
+    def ledger(self, folder: Path, device: Device | None = None) -> Ledger:
+        """The ledger of everything that leaves for a vault, whose state is in ``folder``."""
+        number, _ = device.newest(device.device_id) if device is not None else NOTHING
+        return Ledger(folder / LEDGER_NAME, self.world.now, number=number)
 
     @contextmanager
     def catalog(self, session: Session) -> Iterator[Catalog]:
-        """The catalog of the session's vault."""
-        catalog = Catalog(session.folder / "catalog.sqlite")
+        """The catalog of the session's vault at its destination; an empty one begins with what another one knows."""
+        path = session.folder / _digest(session.vault.door.address) / _CATALOG
+        catalog = Catalog(path)
         try:
+            if catalog.is_empty():
+                self._inherit(session, catalog, path)
             yield catalog
         finally:
             catalog.close()
+
+    def _inherit(self, session: Session, catalog: Catalog, path: Path) -> None:
+        """Take over what this device knew for another destination, as far as its parts are at this one, too."""
+        known = [one for one in session.folder.glob(f"*/{_CATALOG}") if one != path]
+        if known:
+            with closing(Catalog(max(known, key=lambda one: one.stat().st_mtime))) as other:
+                catalog.take_over(other, session.vault.places.has, lambda entry: read_entry(entry).parts)
+            catalog.commit()
+
+    @contextmanager
+    def beside(self, session: Session, url: str) -> Iterator[Vault]:
+        """Another destination of the session's vault, to read from.
+
+        Raises:
+            UsageError: it holds another vault.
+            NoVaultError, DamageError, StorageError.
+        """
+        storage = self.storage_at(url)
+        header = read_header(storage)
+        if header.vault_id != session.vault.keyring.vault_id:
+            raise UsageError(f"{storage.address} holds another vault", "name a copy of this one")
+        check_header(header, session.vault.keyring)
+        with closing(self._places(header.vault_id, storage)) as places:
+            yield Vault(storage, session.vault.keyring, places)
+
+    def _places(self, vault_id: bytes, storage: Storage) -> Places:
+        """The memory of what is at one destination; never that of another, which may have more."""
+        return Places(self.cache_dir / "vaults" / vault_id.hex() / _digest(storage.address) / "places.sqlite")
 
     @contextmanager
     def open_device(self, vault_id: bytes) -> Iterator[Device]:
@@ -89,7 +143,8 @@ class Opener(Setup):
         yield device
         device.save()
 
-    def _refresh(self, session: Session) -> tuple[Finding, ...]:
+    def bring_up_to_date(self, session: Session) -> tuple[Finding, ...]:
+        """Compare what is remembered of the index with what the storage lists; returns what cannot be read of it."""
         forgotten = not session.vault.places.packs()  # then nobody can tell what went
         refreshed = session.vault.refresh()
         if refreshed.vanished or forgotten:
@@ -149,7 +204,8 @@ class Opener(Setup):
         slots = [self.new_slot("words", words, "recovery words"), self.new_slot("device", device_key, device_name())]
         if password is not None:
             slots.append(self.new_slot("password", password, "password"))
-        places = Places(self.cache_dir / "vaults" / vault_id.hex() / "places.sqlite")
+        places = self._places(vault_id, self.storage)
+        folder = self.state_dir / "vaults" / vault_id.hex()
         vault = create(
             self.storage,
             vault_id=vault_id,
@@ -157,11 +213,20 @@ class Opener(Setup):
             documents=documents(),
             slots=slots,
             places=places,
+            ledger=self.ledger(folder),
         )
-        folder = self.state_dir / "vaults" / vault_id.hex()
         load_device(folder, self.world.random)
         where = DeviceKey(folder, vault_id, keyring=self.may_use_keyring).save(device_key)
+        if local_folder(self.vault_url) is None:
+            self._probe(vault)
         return vault, where
+
+    def _probe(self, vault: Vault) -> None:
+        """Find out whether the storage overwrites, and remember it if so."""
+        name, text = next(iter(documents().items()))
+        with suppress(StorageError):  # the vault is made, and its words must still be shown
+            if not refuses_overwriting(partial(vault.door.publish, Outbound.RECOVERY, name), text):
+                remember_overwriting(self, self.storage.address)
 
     def new_slot(self, kind: str, secret: bytes | str, label: str) -> NewSlot:
         """A slot to be, with fresh randomness and the time of day."""
@@ -188,6 +253,17 @@ class Opener(Setup):
     def run_time(self, text: str | None) -> str:
         """The time of a snapshot: now, or what ``--time`` says."""
         return utc_text(self.world.now() if text is None else parse_time(text))
+
+
+def place_of(storage: Storage) -> str:
+    """What snapshots call a storage: its address; a path with the host, because elsewhere it is another folder."""
+    address = storage.address
+    return f"file://{device_name()}{address}" if os.path.isabs(address) else address
+
+
+def _digest(address: str) -> str:
+    """A short name for a folder of what is known of one destination."""
+    return hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def documents() -> dict[str, bytes]:

@@ -8,18 +8,21 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from photovault import passwords
-from photovault.config import Config, load
+from photovault.config import Config, NetworkSection, load
 from photovault.crypto.wrap import Stretch
+from photovault.device import storage_secret
 from photovault.errors import UsageError
+from photovault.storage.addresses import parse_address
 from photovault.storage.folder import FolderStorage
+from photovault.storage.opening import Access, open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,6 +54,8 @@ class Surroundings:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     random: Callable[[int], bytes] = secrets.token_bytes
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
     ask_password: Callable[[str], str] | None = None
     stretch: Stretch = field(default_factory=lambda: DEFAULT_STRETCH)
 
@@ -107,12 +112,53 @@ class Setup:
             raise UsageError(
                 "no vault was named", f"use --vault, PHOTOVAULT_VAULT, or url under [vault] in {self.config_path}"
             )
-        return url
+        return self.named(url)
+
+    def named(self, text: str) -> str:
+        """The address that a destination's name stands for; any other text is an address itself."""
+        if not is_bare(text) or not self.config_path.exists():
+            return text
+        return {one.name: one.url for one in self.config.destinations}.get(text, text)
 
     @cached_property
     def storage(self) -> Storage:
         """The storage at the vault's address."""
-        return FolderStorage(vault_folder(self.vault_url))
+        return self.storage_at(self.vault_url)
+
+    @property
+    def own_folders(self) -> list[str]:
+        """Folders that no backup takes: photovault's own, and the vault and its copies, as far as they are folders."""
+        configured = self.config.destinations if self.config_path.exists() else ()
+        copies = filter(None, (local_folder(one.url) for one in configured))
+        return [str(self.state_dir), str(self.cache_dir), self.storage.address, *map(str, copies)]
+
+    def storage_at(self, url: str) -> Storage:
+        """The storage at an address.
+
+        Raises:
+            UsageError: it is no address, or what is needed to log in is missing.
+        """
+        folder = local_folder(url)  # which needs no configuration: a restore must not fail for a typing mistake in it
+        return open_storage(url, self.access) if folder is None else FolderStorage(folder)
+
+    @cached_property
+    def access(self) -> Access:
+        """How remote storages are reached."""
+        network = self.config.network if self.config_path.exists() else NetworkSection()  # `init` writes it later
+        return Access(
+            environ=self.world.environ,
+            secret=storage_secret if self.may_use_keyring else lambda _: None,
+            timeout=network.timeout,
+            retries=network.retries,
+            upload_limit=network.upload_limit,
+            download_limit=network.download_limit,
+            object_lock_days=network.object_lock_days,
+            sleep=self.world.sleep,
+            clock=self.world.clock,
+            now=self.world.now,
+            random=lambda: int.from_bytes(secrets.token_bytes(2)) / 0xFFFF,
+            state_dir=self.state_dir,
+        )
 
     def given_password(self) -> str | None:
         """The password that options or the environment give, without asking anybody."""
@@ -136,23 +182,19 @@ class Setup:
         return not self.world.environ.get("PHOTOVAULT_NO_KEYRING")
 
 
-def vault_folder(url: str) -> Path:
-    """The folder that an address names: a path or ``file://``.
+def is_bare(text: str) -> bool:
+    """Whether a text can be the name of a destination: a path or an address has a slash, a dot or a colon."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", text, re.ASCII) is not None
+
+
+def local_folder(url: str) -> Path | None:
+    """The folder that an address names; None when it names another kind of storage.
 
     Raises:
-        UsageError: the address is of another kind.
+        UsageError: it is no address.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        if parts.netloc not in {"", "localhost"}:
-            raise UsageError(
-                f"not the address of a folder on this computer: {url}", "use file:///PATH or just the path"
-            )
-        return Path(unquote(parts.path)).absolute()
-    if "://" in url or re.match(r"rclone:", url):
-        scheme = url.partition(":")[0]
-        raise UsageError(f"vaults at {scheme} addresses are not supported yet", "use a folder: a path, or file:///PATH")
-    return Path(url).expanduser().absolute()
+    address = parse_address(url)
+    return Path(address.path).expanduser().absolute() if address.scheme == "file" else None
 
 
 def _user_folder(kind: str) -> Path:

@@ -41,7 +41,7 @@ def sources(setup: Setup, request: BackupRequest) -> list[SourceSpec]:
     wanted = [SourceSection(path=path) for path in request.paths] or list(config.sources)
     if not wanted:
         raise UsageError("nothing to back up was named", "name a folder, or put [[sources]] into the configuration")
-    avoid = identities([str(setup.state_dir), str(setup.cache_dir), setup.storage.address])
+    avoid = identities(setup.own_folders)
     specs: list[SourceSpec] = []
     for one in wanted:
         full = _source_path(one.path, must_exist=bool(request.paths))

@@ -61,6 +61,11 @@ class BackupPlan:
     sources: tuple[SourcePlan, ...]
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing changed in any source that is there."""
+        return not any(source.work for source in self.sources)
+
+    @property
     def totals(self) -> Totals:
         """All sources together."""
         totals = Totals()

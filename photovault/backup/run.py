@@ -148,6 +148,7 @@ class _Run:
 
     def finish(self, plan: BackupPlan) -> BackupReport:
         """Make everything durable, then commit the snapshot, then remember it."""
+        clear = self._workers.start(self._vault.clear_objects)  # many small requests, while packs are on their way
         root = tuple(map(self._writer.add_listing, fmt.encode_pages(sorted(self._tops.items()))))
         self._writer.finish()
         info = self._info
@@ -163,7 +164,7 @@ class _Run:
                 Source(label=one.spec.label, path=one.spec.path, offline=one.spec.label in self._offline)
                 for one in plan.sources
             ),
-            clear=self._vault.clear_objects(),
+            clear=clear.result(),
             epoch=self._vault.keyring.current.epoch,
             program=info.program,
             tags=info.tags,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from photovault.app.runs import App
-from photovault.app.settings import vault_folder
+from photovault.app.settings import local_folder
 from photovault.app.sources import BackupRequest
 from photovault.cli.options import Call, is_terminal
 from photovault.cli.output import Output, amount, count
+from photovault.errors import NoVaultError, PhotovaultError, StorageError
 
 if TYPE_CHECKING:
     from photovault.backup import BackupPlan, BackupReport, Totals
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
 PARTLY = 3
 
 
-def command(
+def command(  # noqa: PLR0913 - a parameter for each option
     call: Call,
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="[PATH]...", help="Folders; else those configured.")
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Tag the snapshot; may be repeated.")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="Leave out, in gitignore syntax; may be repeated.")] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Destination instead of the vault; may be repeated, one run after another."),
+    ] = None,
     time: Annotated[str | None, typer.Option(metavar="ISO", help="Time of the snapshot instead of now.")] = None,
     *,
     all_files: Annotated[
@@ -46,8 +51,11 @@ def command(
 
       photovault backup -n --exclude 'Screenshots/'
 
+      photovault backup --to main --to usb
+
     Photos, videos and their sidecars are taken; --all-files takes everything. A file that cannot be read, a folder that
-    is not mounted and a source that is away keep their last version, and the exit code is 3.
+    is not mounted and a source that is away keep their last version, and the exit code is 3. With --to, each destination gets
+    a snapshot of its own, and one that fails does not keep the next from being tried.
     """
     out = call.output()
     request = BackupRequest(
@@ -59,23 +67,52 @@ def command(
         time=time,
     )
     made = call.app()
-    if paths and is_terminal() and not call.json:
+    if paths and not to and is_terminal() and not call.json:
         made = _or_new_vault(made, out, list(paths))
+    if not to:
+        raise typer.Exit(_run(made, out, request, dry_run=dry_run))
+    raise typer.Exit(_run_each(made, out, request, to, dry_run=dry_run))
+
+
+def _run_each(made: App, out: Output, request: BackupRequest, to: list[str], *, dry_run: bool) -> int:
+    """One run after another; the first error is raised when all were tried."""
+    code = 0
+    failed: PhotovaultError | None = None
+    for name in dict.fromkeys(to):
+        made = made.at(name)
+        out.line(f"{name}:")
+        try:
+            code = max(code, _run(made, out, request, name, dry_run=dry_run))
+        except NoVaultError as error:
+            failed = failed or NoVaultError(error.what, f"bring the vault there with `photovault copy --to {name}`")
+        except StorageError as error:
+            out.warn(f"{name}: {error.what}")
+            failed = failed or error
+    if failed is not None:
+        raise failed
+    return code
+
+
+def _run(made: App, out: Output, request: BackupRequest, name: str = "", *, dry_run: bool) -> int:
+    """Back up to one destination; returns the exit code."""
     if dry_run:
         plan = made.plan_backup(request)
         _show_plan(out, plan)
-        raise typer.Exit(PARTLY if plan.problems else 0)
+        return PARTLY if plan.problems else 0
     with out.meter("backing up") as meter:
         report = made.backup(request, meter)
     out.warnings(made.warnings)
-    _show(out, report)
-    raise typer.Exit(PARTLY if report.problems else 0)
+    _show(out, report, name)
+    return PARTLY if report.problems else 0
 
 
 def _or_new_vault(made: App, out: Output, paths: list[str]) -> App:
     """With no vault yet, offer to make one in a local folder."""
     named = made.settings.vault or made.world.environ.get("PHOTOVAULT_VAULT") or made.config.vault.url
-    folder = vault_folder(named) if named else Path.home() / "photovault"
+    named = made.named(named) if named else None
+    folder = local_folder(named) if named else Path.home() / "photovault"
+    if folder is None:
+        return made
     if (folder / "vault.json").exists() or (folder / "keys").exists():
         return made if named else App(made.settings_with(str(folder)), made.world)
     if not typer.confirm(f"There is no vault yet. Make one in {folder}?", default=True, err=True):
@@ -95,11 +132,12 @@ def _show_plan(out: Output, plan: BackupPlan) -> None:
     out.problems(plan.problems, "not protected")
 
 
-def _show(out: Output, report: BackupReport) -> None:
+def _show(out: Output, report: BackupReport, name: str) -> None:
     totals, written, one = report.totals, report.written, report.snapshot
     out.message(
         "summary",
-        {
+        ({"destination": name} if name else {})
+        | {
             "snapshot": one.id,
             "time": one.snapshot.time,
             **_counted(totals),

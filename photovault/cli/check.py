@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photovault.app.settings import vault_folder
 from photovault.check import parse_amount
 from photovault.cli.options import Call
 from photovault.cli.output import amount, count
@@ -23,7 +22,11 @@ def command(
     call: Call,
     data: Annotated[str, typer.Option(metavar="all|N%|SIZE", help="How much of the stored data to read.")] = "none",
     keyless: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Compare objects with their names; needs no key.")
+        str | None, typer.Option(metavar="URL", help="Compare objects with their names; needs no key.")
+    ] = None,
+    repair_from: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|URL", help="Put back what is damaged or missing from another copy of the vault."),
     ] = None,
 ) -> None:
     """Check that everything in the vault is there and undamaged.
@@ -38,15 +41,20 @@ def command(
 
       photovault check --keyless /mnt/disk/vault
 
+      photovault check --vault usb --data all --repair-from main
+
     Without --data it checks that every part of every snapshot has its place, that no snapshot or key slot is missing, and
-    that sizes are right. With --data it also reads, opens and compares packs. Findings name the photos that they cost.
+    that sizes are right. With --data it also reads, opens and compares packs. Findings name the photos that they cost. With
+    --repair-from it heals what it found from another copy of the vault, and checks again.
     """
     made, out = call.app(), call.output()
     wanted = parse_amount(data)
     with out.meter("checking") as meter:
         if keyless is not None:
-            made = type(made)(made.settings_with(str(vault_folder(keyless))), made.world)
+            made = type(made)(made.settings_with(keyless), made.world)
             report = made.scrub(meter)
+        elif repair_from is not None:
+            report = made.repair(repair_from, wanted, meter)
         else:
             report = made.check(wanted, meter)
     _show(out, report, keyless=keyless is not None)
@@ -67,6 +75,8 @@ def _show(out: Output, report: CheckReport, *, keyless: bool) -> None:
                 {"what": one.what, "where": one.where, "files": list(one.files), "hint": one.hint}
                 for one in report.findings
             ],
+            "notes": [{"what": one.what, "where": one.where, "hint": one.hint} for one in report.notes],
+            "healed": list(report.healed),
         },
     )
     if keyless:
@@ -77,8 +87,12 @@ def _show(out: Output, report: CheckReport, *, keyless: bool) -> None:
             f"{report.packs_read:,} packs read ({amount(report.bytes_read)})" if report.packs_read else "no data read"
         )
         out.line(f"{seen}, {count(report.slots, 'key slot')}; {read}")
+    if report.healed:
+        out.always(f"{count(len(report.healed), 'object')} put back from the other copy")
+    for one in report.notes:
+        out.always(f"note: {one.what}; {one.hint}")
     if not report.findings:
-        out.line("no damage found")
+        out.line("no damage left" if report.healed else "no damage found")
     for one in report.findings:
         where = f"{one.where}: " if one.where else ""
         out.warn(f"found: {where}{one.what}")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photovault.app.settings import vault_folder
 from photovault.cli.options import Call, is_terminal
 from photovault.cli.output import Output
 from photovault.crypto.words import COUNT, to_words
@@ -57,8 +56,8 @@ def command(
 
 def make_on_terminal(made: App, out: Output, *, words_file: str | None, sources: Sequence[str]) -> None:
     """Make the vault, hand over the words, write a first configuration."""
-    folder = vault_folder(made.vault_url)
     made.check_vacant()
+    where_to = made.storage.address
     password = new_password(made)
     entropy = made.world.random(32)
     words = to_words(entropy)
@@ -68,7 +67,7 @@ def make_on_terminal(made: App, out: Output, *, words_file: str | None, sources:
     configured = made.write_config(sources)
     out.document(
         {
-            "vault": str(folder),
+            "vault": where_to,
             "id": vault.keyring.vault_id.hex(),
             "words_file": words_file,
             "password": password is not None,
@@ -76,7 +75,7 @@ def make_on_terminal(made: App, out: Output, *, words_file: str | None, sources:
             "config": str(made.config_path) if configured else None,
         }
     )
-    out.line(f"made a vault in {folder}")
+    out.line(f"made a vault in {where_to}")
     out.line(f"  this computer opens it by a key in {where}")
     if password is None:
         out.line("  it has no password; add one with `photovault key add password`")

@@ -33,8 +33,12 @@ COMMANDS = {
     "snapshots": "List the snapshots of the vault, oldest first.",
     "ls": "List what a snapshot holds.",
     "diff": "Show what changed between two snapshots.",
+    "copy": "Bring one copy of the vault up to date from another.",
     "check": "Check that everything in the vault is there and undamaged.",
+    "audit": "Account for everything that left this computer.",
     "status": "Tell whether your photos are safe.",
+    "watch": "Watch folders, and back up what settled.",
+    "service": "Have the system run the watching daemon for you.",
     "key": "List, add, change, remove and test the ways into the vault.",
 }
 
@@ -56,6 +60,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 done in part, 10 no vault, 11 busy,
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     gc.set_threshold(50_000)  # values here seldom form cycles: looking for them often is a tenth of the start
+    signal.signal(signal.SIGINT, _cancel)
     signal.signal(signal.SIGTERM, _cancel)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -161,4 +166,13 @@ def _tell(error: PhotovaultError, call: Call) -> int:
 
 
 def _cancel(_signal: int, _frame: FrameType | None) -> None:
+    """The first time in order, which waits for the requests under way; the second time at once."""
+    signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGTERM, _leave)
+    if sys.stderr.isatty():
+        sys.stderr.write("\nstopping; once more to leave at once\n")
     raise KeyboardInterrupt
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    os._exit(CancelledError.exit_code)  # nothing half-done counts in a vault, so this is as safe as a power cut

@@ -77,7 +77,10 @@ def ask_password(prompt: str) -> str:
 
 _COMMON: dict[str, Any] = {
     "vault": Annotated[
-        str | None, typer.Option(metavar="URL", help="Where the vault is: a folder. [env: PHOTOVAULT_VAULT]")
+        str | None,
+        typer.Option(
+            metavar="URL", help="Where the vault is: an address, or a destination's name. [env: PHOTOVAULT_VAULT]"
+        ),
     ],
     "config": Annotated[str | None, typer.Option(metavar="FILE", help="Configuration file. [env: PHOTOVAULT_CONFIG]")],
     "profile": Annotated[str | None, typer.Option(metavar="NAME", help="Use NAME.toml of the configuration folder.")],

@@ -72,7 +72,7 @@ def split_arguments(made: App, what: list[str]) -> tuple[str, list[str]]:
 
     A path may also be the one that a source has on this computer.
     """
-    if not what:
+    if what in ([], ["latest"]):
         return "latest", []
     with made.browse() as (snapshots, _):
         first, colon, inside = what[0].partition(":")

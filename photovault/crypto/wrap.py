@@ -9,6 +9,7 @@ that one wrapped root cannot open under two passwords.  Limits are checked befor
 from __future__ import annotations
 
 import hmac
+import threading
 from dataclasses import dataclass
 from unicodedata import normalize
 
@@ -47,12 +48,16 @@ class Stretch:
         return self
 
 
+_ALONE = threading.Lock()  # OpenSSL's Argon2id never returns when two threads of a process call it with several lanes
+
+
 def stretch_password(password: str, salt: bytes, cost: Stretch) -> bytes:
     """Argon2id of the password's UTF-8 in Unicode form NFC: 32 bytes."""
     cost.checked()
     kdf = Argon2id(salt=salt, length=SECRET_SIZE, iterations=cost.passes, lanes=cost.lanes, memory_cost=cost.memory_kib)
     try:
-        return kdf.derive(normalize("NFC", password).encode("utf-8", "surrogatepass"))
+        with _ALONE:
+            return kdf.derive(normalize("NFC", password).encode("utf-8", "surrogatepass"))
     except MemoryError:
         need = f"{cost.memory_kib // 1024} MiB"
         raise RefusedError(

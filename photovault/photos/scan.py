@@ -78,6 +78,11 @@ class ScanRules:
     avoid: frozenset[Identity] = frozenset()
     hold: frozenset[bytes] = frozenset()
 
+    def wants(self, path: bytes) -> bool:
+        """Whether a file of this path (relative to the source) belongs to the backup, as far as its name says."""
+        name = path.rpartition(b"/")[2]
+        return (self.all_files or is_media(stands_for(name))) and not self.exclude.excludes(path, is_folder=False)
+
 
 class Scanner:
     """Reads the folders of one source."""
@@ -188,9 +193,7 @@ class _Sorting:
             self._folders.append(name)
 
     def _wanted(self, name: bytes) -> bool:
-        if not (self._rules.all_files or is_media(name)):
-            return False
-        return not self._rules.exclude.excludes(self._join(name), is_folder=False)
+        return self._rules.wants(self._join(name))
 
     def _join(self, name: bytes) -> bytes:
         return self._path + b"/" + name if self._path else name

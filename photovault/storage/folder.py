@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from photovault.errors import MissingError, PhotovaultError, RefusedError, UnavailableError
+from photovault.errors import AbsentError, MissingError, PhotovaultError, RefusedError, UnavailableError
 from photovault.storage.base import Buffer, Stored, check_name, check_whole
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ class FolderStorage:
                 raise RefusedError(f"{name} is there already, with other contents") from None
         _sync_folder(final.parent)
 
-    def _gone(self) -> UnavailableError:
-        return UnavailableError(f"{self._root} is not there", "connect the disk or mount the share, then try again")
+    def _gone(self) -> AbsentError:
+        return AbsentError(f"{self._root} is not there", "connect the disk or mount the share, then try again")
 
     @contextmanager
     def _translated(self, name: str, writing: int | None = None) -> Iterator[None]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 GAP_MAX = 32 * 1024  # fetching so many bytes too many is cheaper than another request
 RUN_MAX = 8 * 1024 * 1024
 _READERS_MAX = 512
+_AHEAD_PARTS = 256
+_AHEAD_BYTES = 8 * 1024 * 1024
 
 
 class Fetcher:
@@ -44,9 +46,7 @@ class Fetcher:
 
     def _run(self, run: Sequence[Place]) -> Iterator[tuple[bytes, bytes | PhotovaultError]]:
         try:
-            reader = self._reader(run[0])
-            start = run[0].region.offset
-            data = memoryview(self._vault.door.get(run[0].pack_name, start, _end(run[-1]) - start))
+            reader, start, data = self._fetched(run)
         except (DamageError, MissingError, UnknownVersionError) as error:
             if len(run) == 1:
                 yield run[0].region.record.part_id, error
@@ -58,16 +58,21 @@ class Fetcher:
             at = place.region.offset - start
             yield place.region.record.part_id, _open(reader, place, data[at : at + place.region.sealed_size])
 
-    def _reader(self, place: Place) -> ObjectReader:
-        reader = self._readers.get(place.pack)
+    def _fetched(self, run: Sequence[Place]) -> tuple[ObjectReader, int, memoryview]:
+        """What opens the parts of a run, where its bytes begin in the pack, and the bytes; one request if it can be."""
+        first = run[0]
+        reader, start = self._readers.get(first.pack), first.region.offset
+        if reader is None and start == fmt.HEAD_END:
+            start = 0  # the pack's beginning comes along
+        data = memoryview(self._vault.door.get(first.pack_name, start, _end(run[-1]) - start))
         if reader is None:
-            start = self._vault.door.get(place.pack_name, 0, fmt.PREAMBLE.size)
-            reader = self._vault.pack_reader(place.pack, place.size, start)
+            begin = data if start == 0 else self._vault.door.get(first.pack_name, 0, fmt.PREAMBLE.size)
+            reader = self._vault.pack_reader(first.pack, first.size, begin[: fmt.PREAMBLE.size])
             with self._lock:
                 if len(self._readers) >= _READERS_MAX:
                     self._readers.clear()
-                self._readers[place.pack] = reader
-        return reader
+                self._readers[first.pack] = reader
+        return reader, start, data
 
 
 def _open(reader: ObjectReader, place: Place, sealed: memoryview) -> bytes | PhotovaultError:
@@ -104,6 +109,7 @@ class Reader:
         """Read from an opened and refreshed vault."""
         self._vault = vault
         self.fetcher = Fetcher(vault)
+        self._ahead: dict[bytes, bytes | PhotovaultError] = {}
 
     def place(self, part_id: bytes) -> Place:
         """Where a part is; DamageError when it is nowhere."""
@@ -114,10 +120,25 @@ class Reader:
 
     def part(self, part_id: bytes) -> bytes:
         """The plaintext of one part."""
-        found = self.fetcher.fetch([self.place(part_id)])[part_id]
+        found = self._ahead.pop(part_id, None)
+        if found is None:
+            found = self.fetcher.fetch([self.place(part_id)])[part_id]
         if isinstance(found, PhotovaultError):
             raise found
         return found
+
+    def look_ahead(self, parts: Iterable[bytes]) -> None:
+        """Fetch parts that will be asked for soon, as far as they lie together and are few: they are kept until then."""
+        places = filter(None, (self._vault.places.find(part) for part in parts if part not in self._ahead))
+        wanted: list[Place] = []
+        size = sum(len(kept) for kept in self._ahead.values() if isinstance(kept, bytes))
+        for place in places:
+            size += place.region.record.length
+            if size > _AHEAD_BYTES or len(wanted) + len(self._ahead) >= _AHEAD_PARTS:
+                break
+            wanted.append(place)
+        if len(wanted) > 1:
+            self._ahead.update(self.fetcher.fetch(wanted))
 
     def folder(self, pages: Iterable[bytes]) -> Iterator[Entry | DamageError]:
         """The entries of a folder, page by page; a page that cannot be read is an error among them."""

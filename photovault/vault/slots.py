@@ -134,14 +134,18 @@ def check_slot(slot: Slot, keyring: Keyring) -> None:
 
 
 def slot_info(slot: Slot, keyring: Keyring) -> SlotInfo:
-    """Label and creation time of a slot, which need not be one that was opened."""
+    """Label and creation time of a slot, which need not be one that was opened; DamageError when it says anything else."""
     epoch = slot.epoch + 1 if slot.kind == "epoch" else slot.epoch
+    keys = keyring.epoch(epoch)
+    plain = open_note(slot.info, keys.slot_info, salt=slot.salt, context=slot.context).rstrip(b"\0")
     try:
-        plain = open_note(slot.info, keyring.epoch(epoch).slot_info, salt=slot.salt, context=slot.context)
-        value = json.loads(plain.rstrip(b"\0"))
-        return SlotInfo(label=str(value["label"]), created=str(value["created"]))
+        value = json.loads(plain)
+        info = SlotInfo(label=str(value["label"]), created=str(value["created"]))
     except (ValueError, KeyError, TypeError):
         raise DamageError(f"key slot {slot.slot_id.hex()[:8]} is damaged") from None
+    if fmt.canonical({"created": info.created, "label": info.label}) != plain:
+        raise DamageError(f"key slot {slot.slot_id.hex()[:8]} says more than its label and when it was made")
+    return info
 
 
 def _attempts(slots: list[Slot], secrets: Secrets) -> Iterator[tuple[Slot, bytes | str]]:

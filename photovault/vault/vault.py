@@ -12,23 +12,25 @@ from __future__ import annotations
 import hashlib
 import hmac
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from photovault.crypto import keys as key_tree
 from photovault.crypto.keys import FIRST_EPOCH, Keyring
-from photovault.errors import DamageError, MissingError, NoVaultError, UnavailableError, UnknownVersionError, UsageError
+from photovault.errors import AbsentError, DamageError, MissingError, NoVaultError, UnknownVersionError, UsageError
 from photovault.gate.door import Door, Outbound, SealedObject
-from photovault.model import Finding, Snapshot
+from photovault.model import Finding, Head, Snapshot
 from photovault.vault import format as fmt
 from photovault.vault import slots as key_slots
 from photovault.vault.format import Header, ObjectKind, PackEntry, Slot
 from photovault.vault.pack import ObjectReader, make_part, open_object, open_single, seal_single
+from photovault.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from photovault.crypto.seal import Buffer
+    from photovault.gate.door import Book
     from photovault.storage.base import Storage
     from photovault.vault.places import Places
     from photovault.vault.slots import NewSlot, Secrets
@@ -38,6 +40,7 @@ _OUTBOUND = {
     ObjectKind.INDEX: Outbound.INDEX,
     ObjectKind.SNAPSHOT: Outbound.SNAPSHOT,
 }
+_SLOTS_AT_ONCE = 4
 _KINDS = {outbound: kind for kind, outbound in _OUTBOUND.items()}
 
 
@@ -73,10 +76,14 @@ class Refreshed:
 class Vault:
     """An opened vault."""
 
-    def __init__(self, storage: Storage, keyring: Keyring, places: Places) -> None:
-        """Wire an opened keyring to its storage; use ``create`` or ``open_vault``."""
+    def __init__(self, storage: Storage, keyring: Keyring, places: Places, ledger: Book | None = None) -> None:
+        """Wire an opened keyring to its storage; ``ledger`` is told of everything that leaves.
+
+        ``heads`` goes into every snapshot that is committed: what the device has seen at each destination.
+        """
         self.keyring = keyring
-        self.door = Door(storage, self._reopen)
+        self.heads: tuple[Head, ...] = ()
+        self.door = Door(storage, self._reopen, ledger)
         self.places = places
 
     def refresh(self) -> Refreshed:
@@ -119,6 +126,11 @@ class Vault:
             except (DamageError, MissingError) as error:
                 findings.append(_unreadable(fmt.object_name(ObjectKind.PACK, name), error, ""))
         return findings
+
+    def note_left_over(self) -> None:
+        """Have packs that no index lists written into the ledger: a run that was interrupted left them, and the next uses them."""
+        for pack in self.places.not_indexed():
+            self.door.note_found(fmt.object_name(ObjectKind.PACK, pack.name), pack.size)
 
     def _is_intact(self, name: str) -> bool:
         """Whether an object is what its name says: tells a later version from a flipped byte."""
@@ -192,6 +204,7 @@ class Vault:
 
     def commit(self, snapshot: Snapshot) -> NamedSnapshot:
         """Store a snapshot: from now on it counts."""
+        snapshot = replace(snapshot, heads=self.heads)
         plain = fmt.encode_snapshot(snapshot)
         name = self.send_single(ObjectKind.SNAPSHOT, plain)
         self.places.add_snapshot(name, plain)
@@ -237,7 +250,9 @@ class Vault:
             open_object(self.keyring, _KINDS[kind], data).verify()
         elif kind is Outbound.SLOT:
             value = fmt.read_canonical(bytes(data[:-1]), "a key slot")
-            key_slots.check_slot(fmt.read_slot(bytes(data), f"keys/{value.get('id')}"), self.keyring)
+            slot = fmt.read_slot(bytes(data), f"keys/{value.get('id')}")
+            key_slots.check_slot(slot, self.keyring)
+            key_slots.slot_info(slot, self.keyring)
         elif kind is Outbound.HEADER:
             check_header(fmt.read_header(bytes(data)), self.keyring)
 
@@ -250,6 +265,7 @@ def create(
     documents: Mapping[str, bytes],
     slots: Iterable[NewSlot],
     places: Places,
+    ledger: Book | None = None,
 ) -> Vault:
     """Make a vault where there is none: documents, key slots, and last the header, so that a header means a vault.
 
@@ -260,13 +276,14 @@ def create(
         documents: the recovery documents by name.
         slots: at least one way in.
         places: the memory of the index.
+        ledger: is told of everything that leaves.
 
     Raises:
         UsageError: there is a vault, or parts of one.
     """
     check_vacant(storage)
     keyring = Keyring.of(vault_id, {FIRST_EPOCH: root})
-    vault = Vault(storage, keyring, places)
+    vault = Vault(storage, keyring, places, ledger)
     for name, data in documents.items():
         vault.door.publish(Outbound.RECOVERY, name, data)
     for slot in slots:
@@ -281,7 +298,7 @@ def check_vacant(storage: Storage) -> None:
     """UsageError when there is a vault; leftovers of an init that was interrupted are removed."""
     try:
         names = {stored.name for stored in storage.listing("") if fmt.is_name(stored.name)}
-    except UnavailableError:
+    except AbsentError:
         return  # not there yet: the first put makes it
     if fmt.HEADER_NAME in names:
         raise UsageError(f"there is a vault in {storage.address} already", "use it, or choose another place")
@@ -290,6 +307,17 @@ def check_vacant(storage: Storage) -> None:
     if any(name.startswith("keys/") for name in names):  # an init that was interrupted before it made a vault
         for name in names:
             storage.delete(name)
+
+
+def listed(storage: Storage | Door) -> dict[str, int]:
+    """Every object of a vault with its size, and with each one all that it refers to, though a backup goes on meanwhile.
+
+    Packs are there before the index, the index before the snapshot: so those that refer to others are looked for first.
+    """
+    early = {stored.name for prefix in ("snapshots/", "index/") for stored in storage.listing(prefix)}
+    found = {stored.name: stored.size for stored in storage.listing("") if fmt.is_name(stored.name)}
+    late = {name for name in found if name.startswith(("snapshots/", "index/"))} - early
+    return {name: size for name, size in found.items() if name not in late}
 
 
 def read_header(storage: Storage) -> Header:
@@ -306,7 +334,7 @@ def read_header(storage: Storage) -> Header:
     if _has_slots(storage):
         raise DamageError(
             f"{fmt.HEADER_NAME} is missing from the vault in {storage.address}",
-            "copy it back from another copy of this vault; recover.py restores without it",
+            "bring it back with `photovault copy` from another copy of this vault; recover.py restores without it",
         )
     raise NoVaultError(
         f"there is no vault in {storage.address}",
@@ -317,19 +345,23 @@ def read_header(storage: Storage) -> Header:
 def _has_slots(storage: Storage) -> bool:
     try:
         return any(fmt.is_name(stored.name) for stored in storage.listing("keys/"))
-    except UnavailableError:
+    except AbsentError:
         return False
 
 
 def read_slots(storage: Storage) -> list[Slot]:
     """The key slots that can be parsed, not yet checked against the root."""
-    slots = []
-    for name in sorted(stored.name for stored in storage.listing("keys/") if fmt.is_name(stored.name)):
-        try:
-            slots.append(fmt.read_slot(storage.get(name), name))
-        except (DamageError, MissingError, UnknownVersionError):
-            continue  # another slot may open the vault; check names this one
-    return slots
+    names = sorted(stored.name for stored in storage.listing("keys/") if fmt.is_name(stored.name))
+    with Workers(_SLOTS_AT_ONCE) as workers:
+        found = workers.ordered(lambda name: _read_slot(storage, name), names, len(names))
+        return [slot for _, slot in found if slot is not None]
+
+
+def _read_slot(storage: Storage, name: str) -> Slot | None:
+    try:
+        return fmt.read_slot(storage.get(name), name)
+    except (DamageError, MissingError, UnknownVersionError):
+        return None  # another slot may open the vault; check names this one
 
 
 def unlock(storage: Storage, secrets: Secrets) -> tuple[Keyring, Slot]:

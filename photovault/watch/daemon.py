@@ -166,6 +166,7 @@ class Daemon:
         self._run: Run | None = None
         self._wake = threading.Event()
         self._stopping = False
+        self._wanted_now = False
         self._before = world.clocks()
         self._looked = self._polled = self._scanned = self._before.boot
         self._quiet = QuietPeriod(orders.settle, orders.max_delay)
@@ -183,10 +184,12 @@ class Daemon:
         """Take the next step at once.  May be called from any thread."""
         self._wake.set()
 
-    def loop(self) -> None:
-        """Go on until ``stop``."""
+    def loop(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Go on until ``stop``; ``beat`` is called after each step, at least every ``TICK`` seconds."""
         while not self._stopping:
-            self._wake.wait(self.step())
+            seconds = self.step()
+            beat()
+            self._wake.wait(seconds)
             self._wake.clear()
 
     def stop(self) -> None:
@@ -206,20 +209,18 @@ class Daemon:
         return self._run is None
 
     def backup_now(self) -> None:
-        """Every destination is due, whatever the schedule says about waiting."""
-        now = self.world.clocks().boot
-        self._need(now)
-        self._turns = {name: replace(turn, not_before=0.0, last_success=None) for name, turn in self._turns.items()}
+        """Every destination is due, whatever the schedule says about waiting.  May be called from any thread."""
+        self._wanted_now = True  # the loop's thread does it: it alone changes turns
         self.wake()
 
     def pause(self, seconds: float) -> None:
-        """Begin no backup for so long."""
+        """Begin no backup for so long.  May be called from any thread."""
         self.paused_until = self.world.clocks().boot + seconds
         self.world.say("paused", {"seconds": seconds})
         self.wake()
 
     def resume(self) -> None:
-        """End a pause."""
+        """End a pause.  May be called from any thread."""
         self.paused_until = None
         self.world.say("resumed", {})
         self.wake()
@@ -229,6 +230,7 @@ class Daemon:
         clocks = self.world.clocks()
         self._take_events(clocks.boot)
         self._look(clocks)
+        self._hurry(clocks.boot)
         self._finish_run(clocks.boot)
         decision = self._quiet.decide(clocks.boot)
         if decision.due:
@@ -267,6 +269,12 @@ class Daemon:
             self._need(clocks.boot)
             self._turns = {name: replace(turn, not_before=0.0) for name, turn in self._turns.items()}
 
+    def _hurry(self, now: float) -> None:
+        if self._wanted_now:
+            self._wanted_now = False
+            self._need(now)
+            self._turns = {name: replace(turn, not_before=0.0, last_success=None) for name, turn in self._turns.items()}
+
     def _need(self, now: float) -> None:
         for name, turn in self._turns.items():
             self._turns[name] = turn.needs(now)
@@ -287,6 +295,8 @@ class Daemon:
     # Running.
 
     def _begin_run(self, now: float) -> None:
+        if self._orders.sources and len(self._source.away) >= len(self._orders.sources):
+            return  # nothing is there that could be backed up
         conditions = self._conditions(now)
         for name, turn in self._turns.items():
             if not turn.is_due(now, self._orders.min_interval):
@@ -299,9 +309,11 @@ class Daemon:
             return
 
     def _conditions(self, now: float) -> Conditions:
-        if self.paused_until is not None and now >= self.paused_until:
+        until = self.paused_until  # read once: another thread may end the pause between two looks
+        if until is not None and now >= until:
             self.resume()
-        return replace(self.world.conditions(), paused=self.paused_until is not None)
+            until = None
+        return replace(self.world.conditions(), paused=until is not None)
 
     def _do(self, run: Run) -> None:
         """In the thread of the run."""
@@ -363,9 +375,9 @@ class Daemon:
     def status(self) -> dict[str, Any]:
         """How things stand, as JSON has it.  May be called from any thread."""
         now = self.world.clocks().boot
-        run, conditions = self._run, self._conditions(now)
+        run, conditions, until = self._run, self._conditions(now), self.paused_until
         return {
-            "paused": None if self.paused_until is None else round(self.paused_until - now),
+            "paused": None if until is None else round(until - now),
             "moving": len(self._quiet),
             "away": [_text(path) for path in self._source.away],
             "blind": {_text(path): why for path, why in self._source.blind.items()},

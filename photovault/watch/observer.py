@@ -124,9 +124,14 @@ class Watcher:
 
     def __exit__(self, *_: object) -> None:
         """Stop."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop; once more is no harm."""
         logging.getLogger("watchdog").removeHandler(self._lost)
-        self._observer.stop()
-        self._observer.join(_JOIN_SECONDS)
+        if self._observer.is_alive():
+            self._observer.stop()
+            self._observer.join(_JOIN_SECONDS)
 
     @property
     def blind(self) -> Mapping[bytes, str]:

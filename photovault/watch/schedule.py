@@ -8,48 +8,17 @@ not come at the same moment.  Destinations know nothing of each other.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from photovault.config import Hours
+
 FIRST_RETRY = 30.0
 LAST_RETRY = 1800.0
 JUMP = 60.0  # a clock that moved so much against another did not merely drift
-_TIME = r"((?:[01]\d|2[0-3]):[0-5]\d)"
-_HOURS = re.compile(f"{_TIME}-{_TIME}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hours:
-    """A part of the day, in minutes since midnight, local time; over midnight when ``end`` is before ``start``."""
-
-    start: int
-    end: int
-
-    def holds(self, when: datetime) -> bool:
-        """Whether a local time lies in it."""
-        minute = when.hour * 60 + when.minute
-        if self.start <= self.end:
-            return self.start <= minute < self.end
-        return minute >= self.start or minute < self.end
-
-
-def parse_hours(text: str) -> Hours:
-    """Read ``"22:00-07:00"``.  Raises ValueError on anything else."""
-    found = _HOURS.fullmatch(text)
-    start, end = (_minutes(found[1]), _minutes(found[2])) if found else (0, 0)
-    if start == end:
-        message = "a part of the day such as 22:00-07:00"
-        raise ValueError(message)
-    return Hours(start=start, end=end)
-
-
-def _minutes(text: str) -> int:
-    hour, _, minute = text.partition(":")
-    return int(hour) * 60 + int(minute)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

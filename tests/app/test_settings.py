@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from photovault.app.settings import Settings, Setup, Surroundings, vault_folder
+from photovault.app.settings import Settings, Setup, Surroundings, local_folder
 from photovault.errors import ConfigError, UsageError
 
 
@@ -70,14 +70,12 @@ def test_no_vault_says_where_to_name_one() -> None:
     ],
 )
 def test_addresses_of_folders(url: str, folder: str) -> None:
-    assert vault_folder(url) == Path(folder)
+    assert local_folder(url) == Path(folder)
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/x", "sftp://host/x", "rclone:remote:x", "file://elsewhere/a"])
-def test_other_addresses_are_refused_by_name(url: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        vault_folder(url)
-    assert "file:///PATH" in caught.value.hint
+@pytest.mark.parametrize("url", ["s3://bucket/x", "sftp://host/x", "rclone:remote:x"])
+def test_other_addresses_name_no_folder(url: str) -> None:
+    assert local_folder(url) is None
 
 
 def test_passwords_come_from_file_then_command_then_descriptor_then_environment(tmp_path: Path) -> None:
@@ -113,3 +111,35 @@ def test_folders_named_by_the_environment_are_absolute(tmp_path: Path, monkeypat
 def test_the_keyring_can_be_ruled_out() -> None:
     assert setup().may_use_keyring
     assert not setup({"PHOTOVAULT_NO_KEYRING": "1"}).may_use_keyring
+
+
+def test_what_the_network_section_says_reaches_the_storages(tmp_path: Path) -> None:
+    text = '[network]\ntimeout = "2m"\nretries = 1\nupload_limit = "1M"\ndownload_limit = "2K"\nobject_lock_days = 30\n'
+    access = setup(config=config(tmp_path, text)).access
+    assert (access.timeout, access.retries, access.object_lock_days) == (120, 1, 30)
+    assert (access.upload_limit, access.download_limit) == (1_000_000, 2_000)
+    assert 0 <= access.random() <= 1
+
+
+@pytest.mark.parametrize(
+    "line", ['timeout = "0s"', 'timeout = "2h"', "retries = -1", "retries = 1000", "object_lock_days = -1"]
+)
+def test_a_network_without_sense_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(ConfigError, match=r"network\."):
+        _ = setup(config=config(tmp_path, f"[network]\n{line}\n")).access
+
+
+def test_a_folder_needs_no_configuration_that_can_be_read(tmp_path: Path) -> None:
+    broken = config(tmp_path, "not TOML at all")
+    made = setup(vault=str(tmp_path / "vault"), config=broken)
+    assert made.storage.address == str(tmp_path / "vault")
+    with pytest.raises(ConfigError):
+        made.storage_at("s3://bucket")
+
+
+def test_secrets_of_storages_are_asked_of_the_keyring_unless_it_is_ruled_out(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("keyring.get_password", lambda service, user: f"{service} {user}")
+    assert setup({"PHOTOVAULT_CONFIG": config(tmp_path, "")}).access.secret("s3://b") == "photovault s3://b"
+    assert (
+        setup({"PHOTOVAULT_CONFIG": config(tmp_path, ""), "PHOTOVAULT_NO_KEYRING": "1"}).access.secret("s3://b") is None
+    )

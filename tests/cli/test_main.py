@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-KEY_COMMANDS = ["list", "add", "change", "remove", "test"]
+GROUPS = {
+    "key": ["list", "add", "change", "remove", "test"],
+    "service": ["install", "uninstall", "status"],
+}
 
 
 def run(*args: object, python: tuple[str, ...] = (), **environ: str) -> subprocess.CompletedProcess[str]:
@@ -49,7 +52,8 @@ def test_help_names_every_command_with_one_line(photovault: Callable) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[name] for name in COMMANDS if name != "key"] + [["key", name] for name in KEY_COMMANDS]
+    "words",
+    [[name] for name in COMMANDS if name not in GROUPS] + [[one, name] for one in GROUPS for name in GROUPS[one]],
 )
 def test_every_command_helps_with_examples_first(photovault: Callable, words: list[str]) -> None:
     for flag in ("--help", "-h"):
@@ -65,7 +69,7 @@ def test_every_command_helps_with_examples_first(photovault: Callable, words: li
         assert " ".join(text.split()) == COMMANDS[words[0]]
 
 
-@pytest.mark.parametrize("words", [[], ["key"]])
+@pytest.mark.parametrize("words", [[], *([name] for name in GROUPS)])
 def test_no_command_shows_the_help(photovault: Callable, words: list[str]) -> None:
     done = photovault(*words)
     assert "Usage: photovault" in done.out + done.err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,6 +113,20 @@ def test_compatible_letters_are_not_the_same_password() -> None:
 def test_any_text_is_a_password() -> None:
     for password in ("", "\0", "\udcff", "\ud800", "p" * 10_000):
         assert len(stretch_password(password, SALT, CHEAP)) == 32
+
+
+def test_two_threads_may_try_a_password_at_once() -> None:
+    """OpenSSL's threads wait for each other for ever when two such calls meet."""
+    expected = stretch_password("p", SALT, CHEAP)
+    found: list[bytes] = []
+    tries = [
+        threading.Thread(target=lambda: found.append(stretch_password("p", SALT, CHEAP)), daemon=True) for _ in range(2)
+    ]
+    for one in tries:
+        one.start()
+    for one in tries:
+        one.join(20)
+    assert found == [expected] * 2
 
 
 def test_too_little_memory_says_how_much_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     storage, trees, computer = _three_runs(folder, "one")
     foreign, _, _ = _three_runs(folder, "other")
     (state,) = (folder / "one" / "state" / "vaults").iterdir()
-    (cache,) = (folder / "one" / "cache" / "vaults").iterdir()
+    (cache,) = (folder / "one" / "cache" / "vaults").glob("*/*")
     key = DeviceKey(state, b"", keyring=False).load()
     assert key is not None
     keyring, slot = unlock(storage, Secrets(device=key))
@@ -142,7 +142,7 @@ def look(world: World, objects: Objects, *, warm: bool, restore: bool = True) ->
     device = Device(folder=Path("nowhere"), device_id=bytes(16), heads=heads)
     amount = Amount(share=1.0)
     report = run_check(
-        vault, Reader(vault), device, world.workers, Silent(), amount=amount, seed=b"", refreshed=refreshed
+        vault, device, world.workers, Silent(), here="memory:", amount=amount, seed=b"", refreshed=refreshed
     )
     assert keyring.roots == world.roots
     seen = Seen(findings=list(report.findings))

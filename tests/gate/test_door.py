@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photovault.errors import DamageError, GateError, MissingError, RefusedError, UnavailableError
-from photovault.gate.door import SIZE_MAX, SIZE_MIN, Door, Outbound, SealedObject
+from photovault.gate.door import SIZE_MAX, SIZE_MIN, Door, Outbound, SealedObject, no_key
 from photovault.storage.memory import MemoryStorage
 from photovault.vault import format as fmt
 from photovault.vault.format import ObjectKind, PartKind
@@ -275,3 +275,172 @@ def test_garbage_instead_of_a_document_is_stopped(vault: Vault, kind: Outbound, 
     name = "vault.json" if kind is Outbound.HEADER else "keys/" + "0a" * 16
     with pytest.raises(GateError):
         vault.door.publish(kind, name, data)
+
+
+# The ledger
+
+
+class Book:
+    """Writes down what the door says, and what was in the storage at that moment."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self.said: list[tuple[str, str, int]] = []
+        self.full = self.spoilt = False
+        self._storage = storage
+
+    def sending(self, destination: str, kind: str, name: str, size: int) -> None:
+        self._say("sending", destination, name, kind)
+        assert self.spoilt or name not in self._storage.objects
+
+    def failed(self, destination: str, kind: str, name: str, size: int) -> None:
+        self._say("failed", destination, name, kind)
+
+    def removed(self, destination: str, kind: str, name: str) -> None:
+        self._say("removed", destination, name, kind)
+        assert self.spoilt or name not in self._storage.objects
+
+    def found(self, destination: str, kind: str, name: str, size: int) -> None:
+        self._say("found", destination, name, kind)
+
+    def _say(self, event: str, destination: str, name: str, kind: str) -> None:
+        if self.full:
+            raise RefusedError("cannot write the ledger")
+        assert destination == self._storage.address
+        self.said.append((event, kind, name))
+
+
+@pytest.fixture
+def book(storage: MemoryStorage) -> Book:
+    return Book(storage)
+
+
+def pack_name(data: bytes) -> str:
+    digest = hashlib.sha256(data).hexdigest()
+    return f"packs/{digest[:2]}/{digest}"
+
+
+PACK = bytes(SIZE_MIN)
+
+
+def test_a_line_comes_before_its_object(storage: MemoryStorage, opener: Opener, book: Book) -> None:
+    door = Door(storage, opener, book)
+    door.send(SealedObject(kind=Outbound.PACK, data=PACK))
+    door.publish(Outbound.HEADER, "vault.json", b"{}")
+    door.delete("vault.json")
+    assert book.said == [
+        ("sending", "pack", pack_name(PACK)),
+        ("sending", "header", "vault.json"),
+        ("removed", "header", "vault.json"),
+    ]
+
+
+def test_what_cannot_be_written_down_stays_here(storage: MemoryStorage, opener: Opener, book: Book) -> None:
+    book.full = True
+    door = Door(storage, opener, book)
+    with pytest.raises(RefusedError, match="the ledger"):
+        door.send(SealedObject(kind=Outbound.PACK, data=PACK))
+    with pytest.raises(RefusedError, match="the ledger"):
+        door.publish(Outbound.RECOVERY, "recover.py", b"text")
+    with pytest.raises(RefusedError, match="the ledger"):
+        door.relay(pack_name(PACK), PACK)
+    assert storage.objects == {}
+
+
+def test_what_the_gate_refuses_is_not_written_down(storage: MemoryStorage, opener: Opener, book: Book) -> None:
+    opener.error = DamageError("changed")
+    with pytest.raises(GateError):
+        Door(storage, opener, book).send(SealedObject(kind=Outbound.PACK, data=PACK))
+    assert book.said == []
+
+
+@pytest.mark.parametrize("fault", [UnavailableError, RefusedError])
+def test_a_failure_is_written_down(storage: MemoryStorage, opener: Opener, book: Book, fault: type[Exception]) -> None:
+    failing = FaultyStorage(storage, at=1, fault=lambda: fault("failed"))
+    with pytest.raises(fault, match="failed"):
+        Door(failing, opener, book).send(SealedObject(kind=Outbound.PACK, data=PACK))
+    assert [event for event, _, _ in book.said] == ["sending", "failed"]
+
+
+def test_a_replacement_is_written_down(storage: MemoryStorage, opener: Opener, book: Book) -> None:
+    book.spoilt = True
+    storage.objects[pack_name(PACK)] = b"rotten"
+    Door(storage, opener, book).send(SealedObject(kind=Outbound.PACK, data=PACK))
+    assert [event for event, _, _ in book.said] == ["sending", "failed", "removed", "sending"]
+    assert storage.objects == {pack_name(PACK): PACK}
+
+
+@pytest.mark.parametrize("lines", [0, 1, 2])
+def test_a_damaged_object_stays_when_its_replacement_cannot_be_written_down(
+    storage: MemoryStorage, opener: Opener, book: Book, lines: int
+) -> None:
+    """Half of it may still be of use; the new one would not be there."""
+    book.spoilt = True
+    storage.objects[pack_name(PACK)] = b"rotten"
+    say = book._say
+
+    def full(*args: str) -> None:
+        book.full = len(book.said) >= lines
+        say(*args)
+
+    book._say = full
+    with pytest.raises(RefusedError):
+        Door(storage, opener, book).send(SealedObject(kind=Outbound.PACK, data=PACK))
+    assert storage.objects == {pack_name(PACK): b"rotten"}
+
+
+def test_a_pack_that_was_left_over_is_written_down(storage: MemoryStorage, opener: Opener, book: Book) -> None:
+    Door(storage, opener, book).note_found(pack_name(PACK), SIZE_MIN)
+    assert book.said == [("found", "pack", pack_name(PACK))]
+
+
+# Relaying objects of a vault as they are
+
+
+@pytest.mark.parametrize("size", [SIZE_MIN, SIZE_MAX])
+@pytest.mark.parametrize("folder", ["packs", "index", "snapshots"])
+def test_a_sealed_object_is_relayed_without_a_key(storage: MemoryStorage, book: Book, folder: str, size: int) -> None:
+    data = Random(size).randbytes(size)
+    name = pack_name(data) if folder == "packs" else f"{folder}/{hashlib.sha256(data).hexdigest()}"
+    Door(storage, no_key, book).relay(name, data)
+    assert storage.objects == {name: data}
+    assert book.said == [("sending", {"index": "index"}.get(folder, folder[:-1]), name)]
+
+
+@pytest.mark.parametrize("name", ["vault.json", "keys/" + "0a" * 16, "RECOVER.txt", "recover.py", "FORMAT.md"])
+def test_a_clear_document_is_relayed(storage: MemoryStorage, name: str) -> None:
+    Door(storage, no_key).relay(name, b"text")
+    assert storage.objects == {name: b"text"}
+    with pytest.raises(GateError, match=r"no .* has"):
+        Door(storage, no_key).relay(name, bytes(2**20 + 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        (pack_name(PACK), PACK[:-1] + b"\x01"),
+        (pack_name(PACK[1:]), PACK[1:]),
+        (pack_name(b""), b""),
+        (pack_name(bytes(SIZE_MAX * 2)), bytes(SIZE_MAX * 2)),
+        (pack_name(PACK).replace("packs/", "faces/"), PACK),
+        ("packs/00/" + pack_name(PACK)[9:], PACK),
+        ("index/" + pack_name(PACK)[6:], PACK),
+        ("snapshots/../vault.json", b"{}"),
+        ("faces.json", b"{}"),
+        ("vault.json\n", b"{}"),
+        ("", b""),
+    ],
+    ids=range(11),
+)
+def test_nothing_else_is_relayed(storage: MemoryStorage, book: Book, name: str, data: bytes) -> None:
+    with pytest.raises(GateError):
+        Door(storage, no_key, book).relay(name, data)
+    assert (storage.objects, book.said) == ({}, [])
+
+
+def test_a_door_without_a_key_only_relays(storage: MemoryStorage) -> None:
+    door = Door(storage, no_key)
+    with pytest.raises(GateError, match="no key"):
+        door.send(SealedObject(kind=Outbound.PACK, data=PACK))
+    with pytest.raises(GateError, match="no key"):
+        door.publish(Outbound.HEADER, "vault.json", b"{}")
+    assert storage.objects == {}

@@ -68,7 +68,7 @@ def test_a_backup_stores_again_what_a_storage_lost(
     assert same_tree(tmp_path / "out" / "Pictures", photos) == []
 
 
-@pytest.mark.parametrize("lost", ["state/vaults/*/catalog.sqlite", "cache", "state/vaults/*/device.json"])
+@pytest.mark.parametrize("lost", ["state/vaults/*/*/catalog.sqlite", "cache", "state/vaults/*/device.json"])
 def test_what_a_device_remembers_can_be_lost(
     tmp_path: Path, computer: Computer, storage: MemoryStorage, photos: Path, lost: str
 ) -> None:

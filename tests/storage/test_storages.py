@@ -1,4 +1,4 @@
-"""Every storage keeps the promises of storage/base.py, whatever the file system below it can do."""
+"""What a folder promises besides what every storage does (test_promises.py)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import errno
 import os
 import stat
 import time
-from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -14,74 +13,15 @@ import pytest
 
 from photovault.errors import MissingError, RefusedError, StorageError, UnavailableError
 from photovault.storage import folder as folder_module
-from photovault.storage.base import Stored
 from photovault.storage.folder import FolderStorage
-from photovault.storage.memory import MemoryStorage
+from tests.storage.odd_disks import FOLDERS, PREPARE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from photovault.storage.base import Storage
 
 MIB = 1024 * 1024
-FOLDERS = ["folder", "no hard links", "no O_DIRECT", "O_DIRECT fails late"]
-BAD_NAMES = ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "/a", ".hidden", "a/.hidden", "ä", "a b", "a\0", "a\n"]
-
-
-@pytest.fixture(params=[*FOLDERS, "memory"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
-    if request.param == "memory":
-        return MemoryStorage()
-    _PREPARE[request.param](monkeypatch)
-    return FolderStorage(tmp_path / "deep" / "vault")
-
-
-def _no_links(monkeypatch: pytest.MonkeyPatch) -> None:
-    def link(_old: str, _new: str) -> None:
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(os, "link", link)
-
-
-def _no_direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.open
-
-    def refuse(path: str, flags: int, mode: int = 0o777) -> int:
-        if flags & os.O_DIRECT:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        return real(path, flags, mode)
-
-    monkeypatch.setattr(os, "open", refuse)
-
-
-def _direct_fails_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file opens with O_DIRECT, but the second write and every read are refused: alignment, or an odd network share."""
-    import fcntl
-
-    write, calls = os.write, []
-
-    def refuse(fd: int, data: memoryview) -> int:
-        if not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT:
-            return write(fd, data)
-        calls.append(fd)
-        if len(calls) % 2 == 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-        return write(fd, data[:4096])
-
-    def preadv(_fd: int, _buffers: list[memoryview], _offset: int) -> int:
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
-
-    monkeypatch.setattr(os, "write", refuse)
-    monkeypatch.setattr(os, "preadv", preadv)
-
-
-_PREPARE: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
-    "folder": lambda _: None,
-    "no hard links": _no_links,
-    "no O_DIRECT": _no_direct,
-    "O_DIRECT fails late": _direct_fails_late,
-}
 
 
 def listed(storage: Storage, prefix: str = "") -> dict[str, int]:
@@ -90,127 +30,9 @@ def listed(storage: Storage, prefix: str = "") -> dict[str, int]:
     return dict(found)
 
 
-# What every storage promises
-
-
-@pytest.mark.parametrize("size", [0, 1, 4095, 4096, MIB - 1, MIB, MIB + 1, 3 * MIB])
-def test_what_was_put_comes_back(storage: Storage, size: int) -> None:
-    data = Random(size).randbytes(size)
-    storage.put("packs/ab/one", data)
-    assert storage.get("packs/ab/one") == data
-    assert listed(storage) == {"packs/ab/one": size}
-
-
-@pytest.mark.parametrize("buffer", [bytes, bytearray, lambda data: memoryview(bytearray(b"x" + data))[1:]])
-def test_any_buffer_will_do_and_is_copied(storage: Storage, buffer: Callable[[bytes], bytearray]) -> None:
-    data = Random(1).randbytes(2 * MIB)
-    given = buffer(data)
-    storage.put("a", given)
-    if not isinstance(given, bytes):
-        given[:4] = b"\0\0\0\0"
-    assert storage.get("a") == data
-
-
-def test_ranges_are_whole_or_an_error(storage: Storage) -> None:
-    data = Random(2).randbytes(3 * MIB + 5)
-    storage.put("a", data)
-    for offset, length in [
-        (0, 0),
-        (0, 1),
-        (1, 4096),
-        (4095, MIB),
-        (1, 2 * MIB),
-        (MIB - 1, 2 * MIB + 6),
-        (len(data), 0),
-    ]:
-        assert storage.get("a", offset, length) == data[offset : offset + length]
-    for offset in (0, 7, 2 * MIB, len(data)):
-        assert storage.get("a", offset) == data[offset:]
-    for offset, length in [(0, len(data) + 1), (len(data), 1), (len(data) + 1, 0), (1, 2**40), (2 * MIB, MIB + 6)]:
-        with pytest.raises(MissingError):
-            storage.get("a", offset, length)
-    with pytest.raises(MissingError):
-        storage.get("a", len(data) + 1)
-
-
-def test_the_same_bytes_again_are_no_error(storage: Storage) -> None:
-    for _ in range(3):
-        storage.put("a/b", b"same")
-        storage.put("large", memoryview(bytes(MIB)))
-    assert listed(storage) == {"a/b": 4, "large": MIB}
-
-
-@pytest.mark.parametrize("other", [b"", b"othe", b"other", b"sam"])
-def test_other_bytes_never_replace_what_is_there(storage: Storage, other: bytes) -> None:
-    storage.put("a/b", b"same")
-    with pytest.raises(RefusedError, match="a/b is there already"):
-        storage.put("a/b", other)
-    assert storage.get("a/b") == b"same"
-    assert listed(storage) == {"a/b": 4}
-
-
-def test_what_is_not_there_is_missing(storage: Storage) -> None:
-    storage.put("a/b", b"x")
-    for name in ("a/c", "c", "a/b/c", "a"):
-        with pytest.raises(MissingError, match=name):
-            storage.get(name)
-
-
-def test_a_listing_names_everything_below_a_prefix(storage: Storage) -> None:
-    names = ["vault.json", "keys/1", "keys/2", "packs/00/a", "packs/00/b", "packs/ff/a", "keys-not"]
-    for number, name in enumerate(names):
-        storage.put(name, bytes(number))
-    everything = {name: number for number, name in enumerate(names)}
-    assert listed(storage) == everything
-    assert listed(storage, "keys/") == {"keys/1": 1, "keys/2": 2}
-    assert listed(storage, "packs/") == {name: size for name, size in everything.items() if name.startswith("packs/")}
-    assert listed(storage, "packs/00/") == {"packs/00/a": 3, "packs/00/b": 4}
-    assert listed(storage, "none/") == {}
-    assert all(isinstance(one, Stored) for one in storage.listing(""))
-
-
-def test_what_is_deleted_is_gone_and_its_name_is_free(storage: Storage) -> None:
-    storage.put("a/b", b"x")
-    storage.put("a/c", b"y")
-    for _ in range(2):
-        storage.delete("a/b")
-    assert listed(storage) == {"a/c": 1}
-    with pytest.raises(MissingError):
-        storage.get("a/b")
-    storage.put("a/b", b"new")
-    assert storage.get("a/b") == b"new"
-
-
-@pytest.mark.parametrize("name", BAD_NAMES)
-def test_names_that_could_lead_elsewhere_are_refused(storage: Storage, name: str) -> None:
-    for use in (lambda: storage.put(name, b""), lambda: storage.get(name), lambda: storage.delete(name)):
-        with pytest.raises(RefusedError, match="not a name"):
-            use()
-
-
-def test_several_threads_at_once(storage: Storage) -> None:
-    def work(number: int) -> None:
-        data = Random(number % 8).randbytes(MIB + number % 8)
-        storage.put(f"packs/{number % 8:02}/x", data)
-        assert storage.get(f"packs/{number % 8:02}/x") == data
-        assert f"packs/{number % 8:02}/x" in listed(storage)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(work, range(24)))
-    assert len(listed(storage)) == 8
-
-
-def test_an_address_is_for_people(storage: Storage) -> None:
-    assert storage.address.isprintable()
-    assert storage.address
-
-
-# What a folder promises besides
-
-
 @pytest.fixture(params=FOLDERS)
 def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FolderStorage:
-    _PREPARE[request.param](monkeypatch)
+    PREPARE[request.param](monkeypatch)
     return FolderStorage(tmp_path / "vault")
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photovault.errors import DamageError, UnknownVersionError
-from photovault.model import Counts, Entry, EntryKind, Snapshot, Source
+from photovault.model import Counts, Entry, EntryKind, Head, Snapshot, Source
 from photovault.vault import format as fmt
 from photovault.vault.format import Codec, Header, ObjectKind, PackEntry, PartKind, Preamble, Record, Slot
 
@@ -45,6 +45,8 @@ def entries(draw: st.DrawFn) -> Entry:
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     sources = st.builds(Source, label=TEXT, path=TEXT, offline=st.booleans())
+    device = st.binary(min_size=16, max_size=16)
+    heads = st.builds(Head, storage=TEXT, device_id=device, number=st.integers(1, 2**63 - 1), snapshot=IDS)
     return Snapshot(
         device_id=draw(st.binary(min_size=16, max_size=16)),
         device_name=draw(TEXT),
@@ -59,6 +61,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         program=draw(TEXT),
         tags=tuple(draw(st.lists(TEXT, max_size=3))),
         problems=draw(WHOLE),
+        heads=tuple(draw(st.lists(heads, max_size=3))),
     )
 
 
@@ -169,6 +172,7 @@ SNAPSHOT = Snapshot(
     epoch=1,
     program="",
     tags=("a",),
+    heads=(Head(storage="/a", device_id=bytes(16), number=1, snapshot=bytes(32)),),
 )
 PACK = PackEntry(name=bytes(32), size=2**14, records=(Record(bytes(32), PartKind.CONTENT, Codec.PLAIN, 5, 5),))
 READERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {

@@ -168,6 +168,13 @@ def test_a_slot_that_wants_too_much_memory_is_not_tried(world, vault, tmp_path):
     assert "out of bounds" in said
 
 
+def test_a_snapshot_that_tells_of_other_storages_is_read(world, vault, tmp_path):
+    photovault(world, "backup", str(world / "src"), "--vault", str(vault), "--all-files")
+    assert len(list(vault.glob("snapshots/*"))) == 2
+    recover(vault, tmp_path / "out", "--words-file", world / "words")
+    assert tree(tmp_path / "out" / "src") == tree(world / "src")
+
+
 def test_vault_json_may_be_missing(world, vault, tmp_path):
     (vault / "vault.json").unlink()
     assert "vault.json" in recover(vault, tmp_path / "out", "--words-file", world / "words")

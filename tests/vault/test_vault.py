@@ -116,7 +116,7 @@ def test_where_there_is_no_vault_that_is_said(storage: MemoryStorage, monkeypatc
         read_header(storage)
 
     def gone(_: str) -> None:
-        raise UnavailableError("not there")
+        raise AbsentError("not there")
 
     monkeypatch.setattr(storage, "listing", gone)
     check_vacant(storage)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 Vector = dict[str, Any]
 FOLDER = Path(make.__file__).parent
-FILES = ("key", "header", "slot", "object", "index", "listing", "snapshot", "vault")
+FILES = ("key", "header", "slot", "object", "index", "listing", "snapshot", "heads", "vault")
 ERRORS = {"tampered": DamageError, "wrong key": WrongKeyError, "unknown version": UnknownVersionError}
 
 

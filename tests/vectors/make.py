@@ -25,7 +25,7 @@ from photovault.crypto.keys import Keyring
 from photovault.crypto.seal import ObjectKey, object_salt
 from photovault.crypto.words import to_words
 from photovault.crypto.wrap import Stretch
-from photovault.model import Counts, Entry, EntryKind, Snapshot, Source
+from photovault.model import Counts, Entry, EntryKind, Head, Snapshot, Source
 from photovault.vault import format as fmt
 from photovault.vault.format import Codec, Header, ObjectKind, PackEntry, PartKind, Record
 from photovault.vault.pack import Draft, regions, seal
@@ -55,7 +55,7 @@ def main() -> None:
     """Write every file that is not there yet."""
     for make in (key_vectors, header_vectors, slot_vectors, object_vectors, index_vectors):
         write(make)
-    for make in (listing_vectors, snapshot_vectors, vault_vectors):
+    for make in (listing_vectors, snapshot_vectors, heads_vectors, vault_vectors):
         write(make)
 
 
@@ -727,8 +727,18 @@ def snapshot_of(value: Vector) -> Snapshot:
                 "sources": tuple(Source(**source) for source in value["sources"]),
                 "clear": tuple((name, bytes.fromhex(digest)) for name, digest in value["clear"]),
                 "tags": tuple(value["tags"]),
+                "heads": tuple(map(_head, value.get("heads", ()))),
             }
         )
+    )
+
+
+def _head(value: Vector) -> Head:
+    return Head(
+        storage=value["storage"],
+        device_id=bytes.fromhex(value["device"]),
+        number=value["number"],
+        snapshot=bytes.fromhex(value["snapshot"]),
     )
 
 
@@ -798,6 +808,36 @@ def _spoilt_snapshots(value: Vector) -> Iterator[Vector]:
         "source of numbers": {"sources": [1]},
     }.items():
         yield of(name, fmt.canonical(value | change))
+
+
+def heads_vectors() -> Iterator[Vector]:
+    """A snapshot that tells of two storages; then heads that are none."""
+    device, digest = noise("device id", 16).hex(), noise("digest", 32).hex()
+    heads = [
+        {"device": device, "number": 1, "snapshot": digest, "storage": "file://l\u00e4ptop/mnt/\udcff"},
+        {"device": device, "number": 2, "snapshot": digest, "storage": "s3://bucket/photos?region=eu"},
+    ]
+    fields = _snapshot_fields(1, None) | {"number": 3, "previous": digest, "heads": heads}
+    plain = fmt.encode_snapshot(snapshot_of(fields))
+    data = sealed([part(plain, PartKind.SNAPSHOT)], ObjectKind.SNAPSHOT)
+    vector = _vector("heads", "opens", data, ObjectKind.SNAPSHOT, FIRST)
+    sha256 = hashlib.sha256(data).hexdigest()
+    yield vector | {"kind": "snapshot", "sha256": sha256, "plain": plain.decode(), "fields": fields}
+    value, head = json.loads(plain), heads[0]
+    for name, change in {
+        "no heads in the list": [],
+        "heads as a map": {},
+        "heads as null": None,
+        "a head as text": ["a"],
+        "a head with more": [head | {"more": 1}],
+        "a head without a storage": [{key: head[key] for key in head if key != "storage"}],
+        "a head with number 0": [head | {"number": 0}],
+        "a head with a short device id": [head | {"device": "00"}],
+        "a head with a short snapshot name": [head | {"snapshot": "00"}],
+        "a head with a storage that is no text": [head | {"storage": 1}],
+    }.items():
+        text = fmt.canonical(value | {"heads": change}).decode("ascii")
+        yield {"name": name, "kind": "snapshot", "expect": "tampered", "plain": text}
 
 
 # A whole vault -------------------------------------------------------------------------------------------------------

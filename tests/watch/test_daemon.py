@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from photovault.config import parse_hours
 from photovault.errors import BusyError, CancelledError, UnavailableError
 from photovault.watch.daemon import Daemon, Destination, Done, Orders, World, load_memory
 from photovault.watch.observer import Event, Kind
-from photovault.watch.schedule import Allowed, Clocks, Conditions, parse_hours
+from photovault.watch.schedule import Allowed, Clocks, Conditions
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 A, B = b"/photos/a.jpg", b"/photos/b.jpg"
@@ -247,6 +248,35 @@ def test_now_means_now(tmp_path):
     house.daemon.backup_now()
     house.go(2)
     assert [name for name, _ in house.runs] == ["main", "nas"]
+
+
+def test_now_is_carried_out_by_the_loops_thread_alone(house):
+    house.settled()
+    before = dict(house.daemon._turns)
+    house.daemon.backup_now()
+    assert house.daemon._turns == before
+    house.go(2)
+    assert [name for name, _ in house.runs] == ["main", "nas"]
+
+
+def test_a_pause_that_another_thread_ends_between_two_looks_is_no_defect(house, monkeypatch):
+    house.settled()
+    seen = iter([house.seconds + 600])
+    monkeypatch.setattr(Daemon, "paused_until", property(lambda _: next(seen, None)), raising=False)
+    assert house.daemon.status()["paused"] is None
+
+
+def test_the_loop_gives_a_sign_of_life_after_each_step_until_it_is_stopped(house):
+    beats = []
+
+    def beat():
+        beats.append(len(house.runs))
+        house.daemon.wake()
+        if len(beats) == 3:
+            house.daemon.stop()
+
+    house.daemon.loop(beat)
+    assert beats == [1, 2, 2]
 
 
 def test_a_manual_backup_that_is_under_way_is_waited_for_and_is_no_failure(house):

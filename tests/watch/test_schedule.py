@@ -4,35 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photovault.watch.schedule import LAST_RETRY, Allowed, Clocks, Conditions, Turn, parse_hours
+from photovault.config import parse_hours
+from photovault.watch.schedule import LAST_RETRY, Allowed, Clocks, Conditions, Turn
 
 
 def at(hour: int, minute: int = 0) -> datetime:
     return datetime(2026, 11, 23, hour, minute)  # noqa: DTZ001 - quiet hours are local
-
-
-@pytest.mark.parametrize(
-    ("text", "inside", "outside"),
-    [
-        ("22:00-07:00", [at(22), at(23, 59), at(0), at(6, 59)], [at(7), at(21, 59), at(12)]),
-        ("12:30-13:00", [at(12, 30), at(12, 59)], [at(12, 29), at(13), at(0)]),
-        ("00:00-06:00", [at(0), at(5, 59)], [at(6), at(23, 59)]),
-    ],
-)
-def test_quiet_hours(text, inside, outside):
-    hours = parse_hours(text)
-    assert [hours.holds(when) for when in inside] == [True] * len(inside)
-    assert [hours.holds(when) for when in outside] == [False] * len(outside)
-
-
-@pytest.mark.parametrize("text", ["", "22-7", "24:00-07:00", "22:00-07:60", "07:00-07:00", "22:00-07:00 "])
-def test_other_hours_are_refused(text):
-    with pytest.raises(ValueError, match=r"such as 22:00-07:00"):
-        parse_hours(text)
 
 
 def test_why_a_backup_waits():

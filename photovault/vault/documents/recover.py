@@ -97,12 +97,12 @@ def read(path: str, offset: int = 0, size: int = -1) -> bytes:
     return data
 
 
-def parse(raw: bytes, path: str, names: str) -> Json:
-    """Read canonical JSON: an object of a version that we know, with exactly these fields."""
+def parse(raw: bytes, path: str, names: str, optional: str = "") -> Json:
+    """Read canonical JSON: an object of a version that we know, with these fields, and perhaps an optional one."""
     value: Json = json.loads(raw.decode("ascii"))
     need(CANONICAL.encode(value).encode() == raw and type(value["version"]) is int, "not canonical JSON")
     need(value["version"] == 1, f"{path} {NEWER}", 1)
-    need(value.keys() == set(names.split()), "wrong fields")
+    need(value.keys() - {optional} == set(names.split()), "wrong fields")
     return value
 
 
@@ -286,7 +286,7 @@ class Vault:
         return plain
 
     def read_snapshot(self, path: str) -> Json:
-        snapshot = parse(self.part(self.open_object(path, SNAPSHOT), SNAPSHOT_PART), path, SNAP)
+        snapshot = parse(self.part(self.open_object(path, SNAPSHOT), SNAPSHOT_PART), path, SNAP, "heads")
         need(re.fullmatch(r"\d{4}(-\d\d){2}T(\d\d:){2}\d\d\.\d{6}Z", snapshot["time"]), "wrong time")
         device, files, size = snapshot["device"]["name"], snapshot["counts"]["files"], snapshot["counts"]["size"] >> 20
         text = f"{snapshot['time']}  {os.path.basename(path)[:12]}  {files} files, {size} MiB, from {device}"

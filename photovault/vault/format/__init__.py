@@ -28,6 +28,7 @@ from photovault.vault.format.names import (
     digest_of,
     is_name,
     object_name,
+    write_order,
 )
 from photovault.vault.format.objects import (
     HEAD,
@@ -114,4 +115,5 @@ __all__ = [
     "shown",
     "size_class",
     "slot_context",
+    "write_order",
 ]

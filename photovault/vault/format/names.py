@@ -58,6 +58,14 @@ def is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+def write_order(name: str) -> int:
+    """The rank of an object: what has a lower one must be durable before it.  The header comes last: it means a vault."""
+    if name == HEADER_NAME:
+        return len(PREFIX_OF) + 1
+    ranks = (rank for rank, prefix in enumerate(PREFIX_OF.values(), 1) if name.startswith(prefix))
+    return next(ranks, 0)
+
+
 def digest_of(name: str) -> bytes:
     """The SHA-256 that a sealed object's name promises."""
     return bytes.fromhex(name.rpartition("/")[2])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from photovault.errors import DamageError
-from photovault.model import Counts, Snapshot, Source
+from photovault.model import Counts, Head, Snapshot, Source
 from photovault.vault.format.encoding import (
     EPOCH_MAX,
     FIRST_EPOCH,
@@ -24,6 +25,9 @@ from photovault.vault.format.encoding import (
 )
 from photovault.vault.format.listings import COUNT_MAX
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _SNAPSHOT_KEYS = frozenset(
     {
         "clear", "counts", "device", "epoch", "number", "previous", "problems", "program",
@@ -31,7 +35,9 @@ _SNAPSHOT_KEYS = frozenset(
     }
 )  # fmt: skip
 
+_OPTIONAL = frozenset({"heads"})
 _DEVICE = frozenset({"id", "name"})
+_HEAD = frozenset({"device", "number", "snapshot", "storage"})
 _COUNTS = frozenset({"files", "folders", "links", "size"})
 _SOURCE = frozenset({"label", "offline", "path"})
 _CLEAR = frozenset({"name", "sha256"})
@@ -58,15 +64,24 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
             "tags": list(snapshot.tags),
             "time": snapshot.time,
             "version": VERSION,
-        }
+        } | _heads_field(snapshot.heads)
     )  # fmt: skip
+
+
+def _heads_field(heads: Iterable[Head]) -> Json:
+    """The optional field: left out rather than empty, so that one snapshot has one encoding."""
+    listed = [
+        {"device": h.device_id.hex(), "number": h.number, "snapshot": h.snapshot.hex(), "storage": h.storage}
+        for h in heads
+    ]
+    return {"heads": listed} if listed else {}
 
 
 def read_snapshot(data: bytes) -> Snapshot:
     """Parse the plaintext of a snapshot."""
     value = read_canonical(data, "a snapshot")
     read_version(value, "a snapshot")
-    check_keys(value, _SNAPSHOT_KEYS, "a snapshot")
+    check_keys(value, _SNAPSHOT_KEYS, "a snapshot", _OPTIONAL)
     try:
         return _checked_snapshot(value)
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -90,6 +105,24 @@ def _checked_snapshot(value: Json) -> Snapshot:
         program=read_text(value["program"]),
         tags=tuple(map(read_text, read_list(value["tags"]))),
         problems=read_whole(value["problems"], 0, COUNT_MAX),
+        heads=_heads(value["heads"]) if "heads" in value else (),
+    )
+
+
+def _heads(value: object) -> tuple[Head, ...]:
+    heads = tuple(map(_head, read_list(value)))
+    if not heads:
+        raise ValueError
+    return heads
+
+
+def _head(value: Json) -> Head:
+    _exactly(value, _HEAD)
+    return Head(
+        storage=read_text(value["storage"]),
+        device_id=read_bytes(value["device"], 16),
+        number=read_whole(value["number"], 1, COUNT_MAX),
+        snapshot=read_bytes(value["snapshot"], 32),
     )
 
 

@@ -1,0 +1,193 @@
+"""Where else this vault is kept, what each place shows, and what this device learns from it.
+
+Every destination holds the same vault, and each may be behind.  Whatever is looked at is remembered: the newest snapshot
+of each device that is there, and what the snapshots there say of other destinations (``heads``).  A destination that
+later shows less was rolled back, whoever looks at it.  The numbers of a device run on over all destinations.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from photovault.app.session import Opener, place_of
+from photovault.app.settings import is_bare, local_folder
+from photovault.config import MAIN, DestinationSection
+from photovault.device import load_device, run_lock
+from photovault.errors import BusyError, PhotovaultError, UsageError
+from photovault.model import Head
+from photovault.storage.addresses import parse_address
+from photovault.vault.chains import rolled_back
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from photovault.app.session import Session
+    from photovault.device import Device
+    from photovault.model import Finding
+    from photovault.vault.vault import NamedSnapshot, Snapshots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What one destination shows.
+
+    Attributes:
+        name: as configured; ``main`` is the vault itself.
+        address: without secrets.
+        newest: its newest snapshot.
+        snapshots: how many there are.
+        behind: how many snapshots are at other destinations and not here.
+        source: the destination that has most of those.
+        rolled_back: what was there before and is not now.
+        problem: why nothing is known, empty when all is.
+    """
+
+    name: str
+    address: str
+    newest: NamedSnapshot | None = None
+    snapshots: int = 0
+    behind: int = 0
+    source: str = ""
+    rolled_back: tuple[Finding, ...] = ()
+    problem: str = ""
+
+
+class Destinations(Opener):
+    """Knows every destination."""
+
+    def at(self, text: str) -> Self:
+        """The same call for another destination; a password that was given or typed serves there, too."""
+        url = self.url_of(text)
+        _ = self._main  # is kept from now on, also in the copy: what is main here stays main there
+        made = copy(self)
+        made.__dict__.pop("storage", None)
+        made.settings = self.settings_with(url)
+        made.warnings = []
+        return made
+
+    def url_of(self, text: str) -> str:
+        """The address that ``main``, a configured name, a path or an address stands for.
+
+        Raises:
+            UsageError: it looks like a name, and is none.
+        """
+        if text == MAIN:
+            return self._main
+        url = self.named(text)
+        if url == text and is_bare(text):
+            known = ", ".join([MAIN, *(one.name for one in self.config.destinations)])
+            raise UsageError(f"no destination is called {text}", f"known: {known}; write a folder as ./{text}")
+        return url
+
+    def distinct(self, source: str, to: str) -> str:
+        """The address that ``source`` stands for; UsageError when it is the place ``to``."""
+        url = self.url_of(source)
+        if _address(url) == _address(to):
+            raise UsageError(f"{_address(url)} cannot be copied to itself", "name two different places")
+        return url
+
+    @cached_property
+    def _main(self) -> str:
+        configured = self.config.vault.url if self.config_path.exists() else None
+        return self.named(self.world.environ.get("PHOTOVAULT_VAULT") or configured or self.vault_url)
+
+    def destinations(self) -> list[DestinationSection]:
+        """Every place of the vault, that of this call among them, each once."""
+        configured = self.config.destinations if self.config_path.exists() else ()
+        every = [DestinationSection(name=MAIN, url=self._main), *configured]
+        if not any(map(self._is_here, every)):
+            every.insert(0, DestinationSection(name=_address(self.vault_url), url=self.vault_url))
+        found: dict[str, DestinationSection] = {}
+        for one in every:
+            found.setdefault(_address(one.url), one)
+        return list(found.values())
+
+    def others(self) -> list[DestinationSection]:
+        """Every destination but that of this call."""
+        return [one for one in self.destinations() if not self._is_here(one)]
+
+    def learn(self, session: Session, snapshots: Snapshots, place: str = "") -> None:
+        """Remember what is at a place (the session's, if none is named), and what is said there of others."""
+        for one in snapshots.found:
+            session.device.saw(place or session.here, one.snapshot.device_id, one.snapshot.number, one.name)
+            for head in one.snapshot.heads:
+                session.device.saw(head.storage, head.device_id, head.number, head.snapshot)
+        session.vault.heads = tuple(heads_of(session.device, session.here))
+
+    def keep(self, session: Session) -> None:
+        """Write down what was learned, unless a run is under way, which would not know of it and write over it."""
+        with suppress(BusyError), run_lock(session.folder, wait=False):
+            device = load_device(session.folder, self.world.random)  # as the last run left it
+            for place, there in session.device.heads.items():
+                for device_id, (number, name) in there.items():
+                    device.saw(place, bytes.fromhex(device_id), number, bytes.fromhex(name))
+            device.save()
+
+    def ask_others(self, session: Session) -> None:
+        """Learn from every other destination that can be reached: each is a witness against a roll-back of this one."""
+        for one in self.others():
+            try:
+                self._ask(session, one)
+            except PhotovaultError:
+                continue  # a disk that lies in the drawer is no alarm; status says which could not be asked
+
+    def _ask(self, session: Session, one: DestinationSection) -> Snapshots:
+        with self.beside(session, one.url) as vault:
+            snapshots = vault.snapshots()
+        self.learn(session, snapshots, place_of(self.storage_at(one.url)))
+        return snapshots
+
+    def look_around(self, session: Session, own: Snapshots) -> Iterator[Shown]:
+        """What every destination shows; nothing when there is only one.  ``own``: what the session's shows."""
+        every = self.destinations()
+        if len(every) == 1:
+            return
+        found: dict[str, Snapshots] = {}
+        problems: dict[str, str] = {}
+        for one in every:
+            try:
+                found[one.name] = own if self._is_here(one) else self._ask(session, one)
+            except PhotovaultError as error:
+                problems[one.name] = error.what
+        names = {name: {named.name for named in snapshots.found} for name, snapshots in found.items()}
+        for one in every:
+            if one.name in problems:
+                yield Shown(name=one.name, address=_address(one.url), problem=problems[one.name])
+            else:
+                yield self._shown(session, one, found[one.name], names)
+
+    def _shown(
+        self, session: Session, one: DestinationSection, snapshots: Snapshots, names: Mapping[str, set[bytes]]
+    ) -> Shown:
+        place = session.here if self._is_here(one) else place_of(self.storage_at(one.url))
+        source = max(names, key=lambda name: len(names[name] - names[one.name]))
+        behind = set().union(*names.values()) - names[one.name]
+        return Shown(
+            name=one.name,
+            address=_address(one.url),
+            newest=snapshots.found[-1] if snapshots.found else None,
+            snapshots=len(snapshots.found),
+            behind=len(behind),
+            source=source if behind else "",
+            rolled_back=tuple(rolled_back(snapshots.found, session.device.heads.get(place, {}))),
+        )
+
+    def _is_here(self, one: DestinationSection) -> bool:
+        return _address(one.url) == _address(self.vault_url)
+
+
+def heads_of(device: Device, here: str) -> Iterator[Head]:
+    """What a device knows of every destination, that of ``here`` first."""
+    for place in sorted(device.heads, key=lambda place: (place != here, place)):
+        for device_id, (number, name) in sorted(device.heads[place].items()):
+            yield Head(storage=place, device_id=bytes.fromhex(device_id), number=number, snapshot=bytes.fromhex(name))
+
+
+def _address(url: str) -> str:
+    """An address as its storage shows it: the same for the same place."""
+    folder = local_folder(url)
+    return parse_address(url).shown if folder is None else str(folder)

@@ -1,0 +1,254 @@
+"""The daemon's wiring: orders from the configuration, backups as the command makes them, and who is told.
+
+Every run builds its ``App`` anew, from the same options and environment: so it is the backup that the command would make,
+and a configuration that was mended counts from the next run on.  Nothing is asked: without a terminal the device key, or
+a password that an option gives, must open the vault.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from photovault.app.runs import App
+from photovault.app.settings import local_folder
+from photovault.app.sources import BackupRequest, sources
+from photovault.errors import ConfigError, PhotovaultError, UsageError, WrongKeyError
+from photovault.watch import control
+from photovault.watch.alarms import Alarms, channels
+from photovault.watch.control import Server, only_one
+from photovault.watch.daemon import Daemon, Destination, Done, Orders, World, load_memory
+from photovault.watch.notify import Notify
+from photovault.watch.observer import Watched, Watcher
+from photovault.watch.power import Power
+from photovault.watch.schedule import Allowed, Clocks
+from photovault.watch.standing import Standing, standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from photovault.backup import SourceSpec
+    from photovault.progress import Progress
+
+    Say = Callable[[str, Mapping[str, object]], None]
+
+MEMORY = "watch.json"
+ALARMS_MEMORY = "alarms.json"
+
+
+class Watching:
+    """One daemon, from its start to its end."""
+
+    def __init__(self, app: App, say: Say) -> None:
+        """``app`` says where things are and how the vault is opened; ``say`` is the log."""
+        self._app = app
+        self._say = say
+        self._daemon: Daemon | None = None
+        self._watcher: Watcher | None = None
+        self._reload = False
+        self._notify = Notify(app.world.environ)
+
+    def run(self) -> bool:
+        """Watch until ``stop``; False when a backup under way did not end in time, so that the process must be ended.
+
+        Raises:
+            BusyError: another daemon is watching.
+            UsageError: there is nothing to watch.
+            NoVaultError, WrongKeyError: the vault cannot be opened, which only somebody can mend.
+        """
+        app = self._app
+        with ExitStack() as stack:
+            stack.enter_context(only_one(app.state_dir))
+            orders = self._orders(app)
+            self._try_key(app)
+            watcher = self._watcher = stack.enter_context(_watcher(orders))
+            daemon = self._daemon = Daemon(orders, watcher, self._backup, self._world(), app.state_dir / MEMORY)
+            stack.enter_context(Server(app.state_dir, daemon))
+            alarms = self._alarms(app, daemon)
+            alarms.start()
+            stack.callback(alarms.close)
+            self._say_orders("watching", orders)
+            self._notify.ready()
+            daemon.loop(lambda: self._between(stack))
+            self._notify.stopping()
+            ended = daemon.wait()
+        self._say("stopped", {} if ended else {"why": "a backup under way was broken off; the next one goes on"})
+        return ended
+
+    def stop(self) -> None:
+        """End ``run``.  For signal handlers."""
+        if self._daemon is not None:
+            self._daemon.stop()
+
+    def reload(self) -> None:
+        """Read the configuration again.  For signal handlers."""
+        self._reload = True
+        if self._daemon is not None:
+            self._daemon.wake()
+
+    def _between(self, stack: ExitStack) -> None:
+        """After each step of the loop."""
+        self._notify.alive(time.monotonic())
+        if self._reload:
+            self._reload = False
+            self._notify.reloading()
+            self._obey(stack)
+            self._notify.ready()
+
+    def _obey(self, stack: ExitStack) -> None:
+        """Take new orders, or keep the old ones when the configuration is broken."""
+        try:
+            app = self._fresh()
+            orders = self._orders(app)
+        except (ConfigError, UsageError) as error:
+            self._say(
+                "configuration not read", {"error": error.what, "do": "mend it and send SIGHUP; the old one holds"}
+            )
+            return
+        old, self._watcher, self._app = self._watcher, stack.enter_context(_watcher(orders)), app
+        if self._daemon is not None:
+            self._daemon.obey(orders, self._watcher)
+        if old is not None:
+            old.close()
+        self._say_orders("configuration read", orders)
+
+    def _say_orders(self, what: str, orders: Orders) -> None:
+        self._say(what, {"sources": len(orders.sources), "destinations": len(orders.destinations)})
+        for path, why in (self._watcher.blind if self._watcher is not None else {}).items():
+            self._say("source is looked at only now and then", {"source": os.fsdecode(path), "why": why})
+
+    def _try_key(self, app: App) -> None:
+        """A key that does not fit is said at once; a storage that is away is not."""
+        try:
+            with app.session(refresh=False):
+                pass
+        except (WrongKeyError, UsageError):
+            raise
+        except PhotovaultError as error:
+            self._say("vault not opened", {"error": error.what, "do": "backups begin when it can be"})
+
+    def _alarms(self, app: App, daemon: Daemon) -> Alarms:
+        return Alarms(
+            channels(app.config.alarms),
+            daemon.status,
+            app.config.status.overdue,
+            app.world.now,
+            self._say,
+            app.state_dir / ALARMS_MEMORY,
+        )
+
+    def _fresh(self) -> App:
+        return App(self._app.settings, self._app.world)
+
+    def _orders(self, app: App) -> Orders:
+        """What the configuration says."""
+        if not app.config.sources:
+            raise UsageError("there is nothing to watch", f"name folders in [[sources]] of {app.config_path}")
+        watch = app.config.watch
+        avoid = tuple(os.fsencode(os.path.realpath(folder)) for folder in app.own_folders)
+        places = [(one.name, local_folder(one.url) is None) for one in app.destinations()]
+        return Orders(
+            sources=tuple(_watched(spec, avoid) for spec in sources(app, BackupRequest())),
+            destinations=tuple(
+                Destination(name=name, over_network=far) for name, far in sorted(places, key=lambda place: place[1])
+            ),
+            settle=watch.settle,
+            max_delay=watch.max_delay,
+            min_interval=watch.min_interval,
+            rescan=watch.rescan,
+            poll=watch.poll,
+            overdue=app.config.status.overdue,
+            allowed=Allowed(quiet_hours=watch.quiet_hours, battery_min=watch.battery_min, on_metered=watch.on_metered),
+        )
+
+    def _backup(self, destination: str, hold: frozenset[bytes], progress: Progress) -> Done:
+        """One run; in its thread."""
+        made = self._fresh().at(destination)
+        report = made.backup_if_changed(BackupRequest(hold=hold), progress)
+        for warning in made.warnings:
+            self._say("warning", {"destination": destination, "why": warning})
+        if report is None:
+            return Done()
+        return Done(
+            snapshot=report.snapshot.id,
+            files=report.totals.new + report.totals.changed + report.totals.moved,
+            size=report.written.stored_bytes,
+            problems=len(report.problems),
+        )
+
+    def _world(self) -> World:
+        power = Power(lambda: datetime.now().astimezone(), time.monotonic)
+        return World(
+            clocks=_clocks,
+            conditions=power.conditions,
+            chance=lambda: int.from_bytes(os.urandom(2)) / 0x1_0000,
+            start=_in_a_thread,
+            say=self._say,
+            wall=self._app.world.now,
+        )
+
+
+def _clocks() -> Clocks:
+    """``CLOCK_BOOTTIME`` goes on in sleep where there is one; elsewhere the steady clock does, or sleep is not seen."""
+    boot = time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+    return Clocks(awake=time.monotonic(), boot=boot, wall=time.time())
+
+
+def _in_a_thread(run: Callable[[], None]) -> None:
+    threading.Thread(target=run, name="backup", daemon=True).start()
+
+
+def _watcher(orders: Orders) -> Watcher:
+    logging.getLogger("watchdog").propagate = False  # what it says there is told as an event
+    return Watcher(orders.sources, _mounts)
+
+
+def _mounts() -> str:
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _watched(spec: SourceSpec, avoid: tuple[bytes, ...]) -> Watched:
+    path = os.fsencode(spec.path)
+    return Watched(path=path, belongs=lambda file: spec.rules.wants(os.path.relpath(file, path)), avoid=avoid)
+
+
+def ask(app: App, do: str, **more: object) -> dict[str, Any] | None:
+    """What the daemon of this user answers; None when none runs."""
+    return control.ask(app.state_dir, do, **more)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchState:
+    """What the daemon knows of the destinations: from itself when it runs, else as it left it."""
+
+    running: bool
+    status: Mapping[str, Any]
+    standings: Mapping[str, Standing]
+
+
+def watch_state(app: App) -> WatchState | None:
+    """How the daemon says that things stand; None when there never was one."""
+    try:
+        answer = ask(app, "status")
+    except PhotovaultError:
+        answer = None
+    if answer is not None:
+        status = dict(answer["status"])
+    else:
+        kept = load_memory(app.state_dir / MEMORY)
+        if not kept:
+            return None
+        status = {"destinations": [{"name": name, **asdict(one)} for name, one in kept.items()]}
+    now, overdue = app.world.now(), app.config.status.overdue
+    standings = {one["name"]: standing(one, now, overdue) for one in status["destinations"]}
+    return WatchState(running=answer is not None, status=status, standings=standings)

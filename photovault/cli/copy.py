@@ -1,0 +1,68 @@
+"""``photovault copy``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photovault.cli.options import Call
+from photovault.cli.output import amount, count
+
+if TYPE_CHECKING:
+    from photovault.cli.output import Output
+    from photovault.copy import CopyReport
+
+DAMAGED = 13
+
+
+def command(
+    call: Call,
+    to: Annotated[str, typer.Option(metavar="NAME|URL", help="Where to: a destination's name, or an address.")],
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="NAME|URL", help="Where from; the vault if not given.")
+    ] = None,
+) -> None:
+    """Bring one copy of the vault up to date from another.
+
+    Examples:
+
+      photovault copy --to usb
+
+      photovault copy --from usb --to main
+
+      photovault copy --from /mnt/disk/vault --to sftp://anna@nas/backup/vault
+
+    Sealed objects are copied as they are, so no key is needed and any computer may do it. What is there already is not read
+    again; nothing is removed. Objects that are damaged at the source are named, the rest is copied, and the exit code is 13.
+    """
+    made, out = call.app(), call.output()
+    with out.meter("copying") as meter:
+        report = made.copy(source or made.vault_url, to, meter)
+    _show(out, report, to)
+    raise typer.Exit(DAMAGED if report.damaged else 0)
+
+
+def _show(out: Output, report: CopyReport, to: str) -> None:
+    out.message(
+        "summary",
+        {
+            "objects": report.objects,
+            "bytes": report.size,
+            "snapshots": report.snapshots,
+            "damaged": [{"what": one.what, "where": one.where, "hint": one.hint} for one in report.damaged],
+            "extra_key_slots": list(report.extra),
+        },
+    )
+    if report.objects:
+        new = count(report.snapshots, "snapshot")
+        out.line(f"copied {count(report.objects, 'object')}, {amount(report.size)}, {new}, to {to}")
+    else:
+        out.line(f"nothing to copy: {to} has everything")
+    for name in report.extra:
+        slot = name.rpartition("/")[2]
+        out.warn(f"{to} has a way in that the source does not: {name}")
+        out.warn(f"    if you removed it, remove it there too: photovault key remove {slot} --vault {to}")
+    for one in report.damaged:
+        out.warn(f"not copied: {one.where}: {one.what}")
+        out.warn(f"    what to do: {one.hint}")

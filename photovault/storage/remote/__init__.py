@@ -1,0 +1,1 @@
+"""Storages across a network; the only rooms that know one."""
