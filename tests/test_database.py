@@ -122,8 +122,11 @@ def test_a_database_that_rotted_inside_costs_no_photo(tmp_path: Path, which: str
     (found,) = (tmp_path / "device" / which).rglob("*.sqlite")
     whole, random = found.read_bytes(), Random(which)
     clean = dict(storage.objects)
+    shutil.copytree(tmp_path / "device", tmp_path / "clean")
     for number, page in enumerate(range(0, len(whole), 4096)):
         storage.objects = dict(clean)
+        shutil.rmtree(tmp_path / "device")
+        shutil.copytree(tmp_path / "clean", tmp_path / "device")
         at = page + random.choice((random.randrange(100), random.randrange(4096)))
         spoilt = whole[:at] + random.randbytes(40) + whole[at + 40 :]
         found.write_bytes(spoilt[: len(whole)])

@@ -162,7 +162,7 @@ class Twin(App):
         """Those of the device itself, so that both runs see the same files."""
         return self._origin.app.own_folders
 
-    def _unlock(self, _vault_id: bytes, _folder: Path) -> tuple[Keyring, Slot]:
+    def _unlock(self, _storage: object, _vault_id: bytes, _folder: Path) -> tuple[Keyring, Slot]:
         return self._origin.session.vault.keyring, self._origin.session.slot
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from photovault.crypto.keys import Keyring
     from photovault.device import Device
     from photovault.model import Finding
     from photovault.storage.base import Storage
@@ -79,7 +80,7 @@ class Opener(Setup):
         with ExitStack() as stack:
             if lock:
                 stack.enter_context(run_lock(folder, wait=self.settings.wait))
-            keyring, slot = unlock(storage, self._secrets(header.vault_id, folder))
+            keyring, slot = self._unlock(storage, header.vault_id, folder)
             places = self._places(header.vault_id, storage)
             stack.callback(places.close)
             device = load_device(folder, self.world.random)
@@ -161,6 +162,9 @@ class Opener(Setup):
         with self.catalog(session) as catalog:
             catalog.retain(session.vault.places.has, lambda entry: read_entry(entry).parts)
             catalog.commit()
+
+    def _unlock(self, storage: Storage, vault_id: bytes, folder: Path) -> tuple[Keyring, Slot]:
+        return unlock(storage, self._secrets(vault_id, folder))
 
     def _secrets(self, vault_id: bytes, folder: Path) -> Secrets:
         if self.settings.words_file:

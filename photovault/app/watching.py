@@ -1,8 +1,9 @@
 """The daemon's wiring: orders from the configuration, backups as the command makes them, and who is told.
 
-Every run builds its ``App`` anew, from the same options and environment: so it is the backup that the command would make,
-and a configuration that was mended counts from the next run on.  Nothing is asked: without a terminal the device key, or
-a password that an option gives, must open the vault.
+Every run builds its ``App`` anew, from the same options and environment, so it is the backup that the command would make.
+The configuration is the one that was read at the start or after the last SIGHUP, for runs as for what is watched: a file
+that is being edited, or broken, changes nothing.  Nothing is asked: without a terminal the device key, or a password that
+an option gives, must open the vault.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from photovault.app.runs import App
 from photovault.app.settings import local_folder
 from photovault.app.sources import BackupRequest, sources
-from photovault.errors import ConfigError, PhotovaultError, UsageError, WrongKeyError
+from photovault.errors import PhotovaultError, UsageError, WrongKeyError
 from photovault.watch import control
 from photovault.watch.alarms import Alarms, channels
 from photovault.watch.control import Server, only_one
@@ -51,6 +52,7 @@ class Watching:
         self._say = say
         self._daemon: Daemon | None = None
         self._watcher: Watcher | None = None
+        self._alarms: Alarms | None = None
         self._reload = False
         self._notify = Notify(app.world.environ)
 
@@ -67,15 +69,14 @@ class Watching:
             stack.enter_context(only_one(app.state_dir))
             orders = self._orders(app)
             self._try_key(app)
-            watcher = self._watcher = stack.enter_context(_watcher(orders))
+            stack.callback(self._close)
+            watcher = self._watcher = _watcher(orders).begin()
             daemon = self._daemon = Daemon(orders, watcher, self._backup, self._world(), app.state_dir / MEMORY)
             stack.enter_context(Server(app.state_dir, daemon))
-            alarms = self._alarms(app, daemon)
-            alarms.start()
-            stack.callback(alarms.close)
+            self._begin_alarms(daemon)
             self._say_orders("watching", orders)
             self._notify.ready()
-            daemon.loop(lambda: self._between(stack))
+            daemon.loop(lambda: self._between(daemon))
             self._notify.stopping()
             ended = daemon.wait()
         self._say("stopped", {} if ended else {"why": "a backup under way was broken off; the next one goes on"})
@@ -92,31 +93,35 @@ class Watching:
         if self._daemon is not None:
             self._daemon.wake()
 
-    def _between(self, stack: ExitStack) -> None:
+    def _between(self, daemon: Daemon) -> None:
         """After each step of the loop."""
         self._notify.alive(time.monotonic())
         if self._reload:
             self._reload = False
             self._notify.reloading()
-            self._obey(stack)
+            self._obey(daemon)
             self._notify.ready()
 
-    def _obey(self, stack: ExitStack) -> None:
+    def _obey(self, daemon: Daemon) -> None:
         """Take new orders, or keep the old ones when the configuration is broken."""
         try:
-            app = self._fresh()
+            app = App(self._app.settings, self._app.world)
             orders = self._orders(app)
-        except (ConfigError, UsageError) as error:
+        except PhotovaultError as error:
             self._say(
                 "configuration not read", {"error": error.what, "do": "mend it and send SIGHUP; the old one holds"}
             )
             return
-        old, self._watcher, self._app = self._watcher, stack.enter_context(_watcher(orders)), app
-        if self._daemon is not None:
-            self._daemon.obey(orders, self._watcher)
-        if old is not None:
-            old.close()
+        self._close()  # before the new ones begin: both together may be too many; a full look follows
+        self._app, self._watcher = app, _watcher(orders).begin()
+        daemon.obey(orders, self._watcher)
+        self._begin_alarms(daemon)
         self._say_orders("configuration read", orders)
+
+    def _close(self) -> None:
+        for one in (self._alarms, self._watcher):
+            if one is not None:
+                one.close()
 
     def _say_orders(self, what: str, orders: Orders) -> None:
         self._say(what, {"sources": len(orders.sources), "destinations": len(orders.destinations)})
@@ -133,8 +138,9 @@ class Watching:
         except PhotovaultError as error:
             self._say("vault not opened", {"error": error.what, "do": "backups begin when it can be"})
 
-    def _alarms(self, app: App, daemon: Daemon) -> Alarms:
-        return Alarms(
+    def _begin_alarms(self, daemon: Daemon) -> None:
+        app = self._app
+        self._alarms = Alarms(
             channels(app.config.alarms),
             daemon.status,
             app.config.status.overdue,
@@ -142,9 +148,13 @@ class Watching:
             self._say,
             app.state_dir / ALARMS_MEMORY,
         )
+        self._alarms.start()
 
     def _fresh(self) -> App:
-        return App(self._app.settings, self._app.world)
+        """As if called anew, under the configuration that was read last."""
+        made = App(self._app.settings, self._app.world)
+        made.config = self._app.config
+        return made
 
     def _orders(self, app: App) -> Orders:
         """What the configuration says."""

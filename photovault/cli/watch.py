@@ -31,7 +31,7 @@ def command(
     resume: Annotated[bool, typer.Option("--resume", help="End a pause.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End the running daemon.")] = False,
 ) -> None:
-    """Watch the folders of the configuration, and back up what settled, until stopped.
+    """Watch folders, and back up what settled.
 
     Examples:
 
@@ -41,7 +41,7 @@ def command(
 
       photovault service install
 
-    It runs here until Ctrl-C; `photovault service install` has the system run it. A photo is backed up a few seconds after
+    It watches the [[sources]] of the configuration, here until Ctrl-C; `photovault service install` has the system run it. A photo is backed up a few seconds after
     the last program let go of it, to every destination. What fails is tried again; `photovault status` tells how things stand.
     SIGHUP reads the configuration again. The log names no photos unless -v is given.
     """

@@ -8,6 +8,7 @@ Only the owner's thread uses it.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-_VERSION = 1
+_VERSION = 2
 _ASKED_OFTEN = 2000  # from so many questions on a filter pays
 _FILTER_BYTES = 8 * 1024 * 1024
 _SCHEMA = """
@@ -27,7 +28,7 @@ CREATE TABLE packs (id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, size INTE
 CREATE TABLE parts (part BLOB PRIMARY KEY, pack INTEGER NOT NULL, number INTEGER NOT NULL, offset INTEGER NOT NULL,
     kind INTEGER NOT NULL, codec INTEGER NOT NULL, length INTEGER NOT NULL, stored INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE indexes (name BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE snapshots (name BLOB PRIMARY KEY, plain BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE snapshots (name BLOB PRIMARY KEY, plain BLOB NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -161,10 +162,10 @@ class Places:
         self._db.execute("INSERT OR IGNORE INTO indexes VALUES (?)", (name,))
 
     def snapshot(self, name: bytes) -> bytes | None:
-        """Plaintext of a snapshot that was read before."""
-        row = self._db.execute("SELECT plain FROM snapshots WHERE name = ?", (name,)).fetchone()
-        return None if row is None else bytes(row[0])
+        """Plaintext of a snapshot that was read before; None also when a bit of it rotted here."""
+        row = self._db.execute("SELECT plain, checksum FROM snapshots WHERE name = ?", (name,)).fetchone()
+        return None if row is None or zlib.crc32(row[0]) != row[1] else bytes(row[0])
 
     def add_snapshot(self, name: bytes, plain: bytes) -> None:
         """Remember the plaintext of a snapshot."""
-        self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?)", (name, plain))
+        self._db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", (name, plain, zlib.crc32(plain)))

@@ -201,10 +201,11 @@ class Daemon:
 
     def wait(self, seconds: float = STOP_SECONDS) -> bool:
         """After the loop has ended: wait for the run under way; False when it is still not over."""
-        run = self._run
-        if run is not None and run.result is None:
+        run, end = self._run, self.world.clocks().awake + seconds
+        while run is not None and run.result is None and (left := end - self.world.clocks().awake) > 0:
             self._wake.clear()
-            self._wake.wait(seconds)
+            if run.result is None:  # it ends with a call of `wake`, which may have come before the line above
+                self._wake.wait(left)
         self._finish_run(self.world.clocks().boot)
         return self._run is None
 
@@ -250,6 +251,8 @@ class Daemon:
                 self._quiet.gone(event.path, now)
             else:
                 self._quiet.changed(event.path, now, is_open=event.kind is Kind.WRITING)
+        if not self._quiet.is_empty and self._lacking(self._turns):
+            self._save()
 
     def _look(self, clocks: Clocks) -> None:
         why = clocks.since(self._before)
@@ -278,8 +281,15 @@ class Daemon:
     def _need(self, now: float) -> None:
         for name, turn in self._turns.items():
             self._turns[name] = turn.needs(now)
-            self._kept[name].pending_since = self._kept[name].pending_since or self._now_text()
+        self._lacking(self._turns)
         self._save()
+
+    def _lacking(self, names: Iterable[str]) -> bool:
+        """Say of these destinations that they lack something, also while it is too early to back it up; True if new."""
+        news = [self._kept[name] for name in names if not self._kept[name].pending_since]
+        for kept in news:
+            kept.pending_since = self._now_text()
+        return bool(news)
 
     def _set_turns(self, now: float) -> None:
         """Every destination of the orders, each needing a first look."""
@@ -288,8 +298,8 @@ class Daemon:
             del self._turns[name]
         for name, one in wanted.items():
             turn = self._turns.get(name) or Turn(name=name)
+            self._kept.setdefault(name, Kept())  # before there is a turn: another thread may ask for the status
             self._turns[name] = replace(turn, over_network=one.over_network, not_before=0.0)
-            self._kept.setdefault(name, Kept())
         self._need(now)
 
     # Running.
@@ -351,7 +361,7 @@ class Daemon:
         turn = turn.succeeded(run.began)
         kept = Kept(last_success=self._now_text(), snapshot=done.snapshot, problems=done.problems)
         kept.snapshot = done.snapshot or self._kept[run.destination].snapshot
-        if turn.pending_since is not None or run.hold:
+        if turn.pending_since is not None or not self._quiet.is_empty:
             kept.pending_since = self._now_text()
         self._turns[run.destination] = turn
         self._kept[run.destination] = kept

@@ -17,6 +17,8 @@ import errno
 import logging
 import os
 import queue
+import sys
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -71,6 +73,8 @@ _EVENTS: list[type[fs.FileSystemEvent]] = [
     fs.FileMovedEvent,
     fs.FileDeletedEvent,
     fs.FileClosedEvent,
+    fs.FileAttribEvent,
+    fs.DirAttribEvent,
     fs.DirCreatedEvent,
     fs.DirMovedEvent,
     fs.DirDeletedEvent,
@@ -113,10 +117,16 @@ class Watcher:
         self._observer: BaseObserver = Observer()
         self._there: dict[bytes, tuple[tuple[int, int], ObservedWatch | None]] = {}
         self._why: dict[bytes, str] = {}
+        self._short: set[bytes] = set()  # sources of which not every folder may be watched, for a limit of the system
         self._lost = _Lost(self._something)
 
     def __enter__(self) -> Self:
-        """Begin: sources that are there are watched from now on."""
+        """Begin."""
+        return self.begin()
+
+    def begin(self) -> Self:
+        """Watch from now on the sources that are there."""
+        _keep_names_to_itself()
         logging.getLogger("watchdog").addHandler(self._lost)
         self._observer.start()
         self.look()
@@ -145,23 +155,62 @@ class Watcher:
 
     def look(self) -> bool:
         """See which sources are there; True when one came, or is another than before.  To be called every few seconds."""
-        if not self._observer.is_alive():  # a watchdog thread died of an error: begin anew
-            self._observer = Observer()
-            self._observer.start()
-            self._there.clear()
+        if not self._is_alive():
+            self._begin_anew()
+        live = {emitter.watch for emitter in self._observer.emitters if emitter.is_alive()}
         came = False
         for source in self._sources:
             identity = _identity(source.path)
             known = self._there.get(source.path)
-            if known is not None and known[0] == identity:
+            if known is not None and known[0] == identity and (known[1] is None or known[1] in live):
                 continue
             self._forget(source.path)
             if identity is not None:
                 self._there[source.path] = (identity, self._watch(source))
                 came = True
+        came = self._see_limits() or came
         if came:
             self._something()
         return came
+
+    def _is_alive(self) -> bool:
+        """Whether no thread of watchdog died of an error: the one that hands events out, the one that reads inotify."""
+        reader = getattr(self._observer, "_inotify_fd", None)
+        return self._observer.is_alive() and (reader is None or reader.is_alive())
+
+    def _begin_anew(self) -> None:
+        self._observer.stop()
+        self._observer = Observer()
+        self._observer.start()
+        self._there.clear()
+
+    def _see_limits(self) -> bool:
+        """Find out whether folders could not be watched; True when now they can, and all are.
+
+        Watchdog says nothing of a folder below a source that gets no watch.  So one more is asked for: when there is none
+        to be had, there may be such folders, and whoever asks for ``blind`` is told.
+        """
+        error = self._refused()
+        if error is not None:
+            watched = [path for path, (_, watch) in self._there.items() if watch is not None]
+            self._why |= dict.fromkeys(watched, _limits(error))
+            self._short.update(watched)
+            return False
+        lacking = [one for one in self._sources if one.path in self._short and one.path in self._there]
+        for source in lacking:
+            identity = self._there[source.path][0]
+            self._forget(source.path)
+            self._there[source.path] = (identity, self._watch(source))
+        return bool(lacking) and self._refused() is None
+
+    def _refused(self) -> OSError | None:
+        try:
+            one_more = self._observer.schedule(FileSystemEventHandler(), os.sep, event_filter=[fs.DirDeletedEvent])
+        except OSError as error:
+            return error
+        with suppress(KeyError, OSError):
+            self._observer.unschedule(one_more)
+        return None
 
     def taken(self) -> Iterator[Event]:
         """What came since the last call."""
@@ -181,11 +230,13 @@ class Watcher:
             )
         except OSError as error:
             self._why[source.path] = _limits(error)
+            self._short.add(source.path)
             return None
 
     def _forget(self, path: bytes) -> None:
         known = self._there.pop(path, None)
         self._why.pop(path, None)
+        self._short.discard(path)
         if known is not None and known[1] is not None:
             with suppress(KeyError, OSError):
                 self._observer.unschedule(known[1])
@@ -226,16 +277,31 @@ class _Handler(FileSystemEventHandler):
             self._say(Kind.CHANGED, target)
         elif isinstance(event, fs.FileDeletedEvent):
             self._say(Kind.GONE, source)
+        elif isinstance(event, fs.FileAttribEvent):
+            self._say(Kind.SOMETHING, source)  # of whether it is being written this says nothing
         else:
             self._say(Kind.WRITING if isinstance(event, fs.FileModifiedEvent) else Kind.CHANGED, source)
 
     def _say(self, kind: Kind, path: bytes) -> None:
         if path and not self._is_ours(path) and self._source.belongs(path):
-            self._put(Event(kind, path))
+            self._put(Event(kind, b"" if kind is Kind.SOMETHING else path))
 
     def _is_ours(self, path: bytes) -> bool:
         """Whether photovault itself keeps something there."""
         return any(path == one or path.startswith(one + b"/") for one in self._source.avoid)
+
+
+def _keep_names_to_itself() -> None:
+    """Watchdog 7.1 warns of a harmless race among new folders with a text that holds every path it watches.
+
+    Nobody would find an event in such a log, the paths are not for the log, and making the text takes the time in which
+    the kernel's queue overflows.
+    """
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"watchdog\.")
+    if sys.platform == "linux":
+        from watchdog.observers.inotify import InotifyWatchGroup  # noqa: PLC0415 - cannot be imported elsewhere
+
+        InotifyWatchGroup.__repr__ = object.__repr__  # type: ignore[method-assign]
 
 
 class _Lost(logging.Handler):

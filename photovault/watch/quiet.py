@@ -38,7 +38,7 @@ class Decision:
     Attributes:
         due: a backup should begin.
         hold: absolute paths of files that still move; the run leaves them as they were.
-        wait: seconds after which the answer may be another one, None if only after another change.
+        wait: seconds after which ``due`` may be another one, None if only after another change.
     """
 
     due: bool
@@ -69,6 +69,11 @@ class QuietPeriod:
     def __len__(self) -> int:
         """Paths that are remembered."""
         return len(self._moving)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no change that no backup has taken."""
+        return not self._moving and self._rest is None
 
     def changed(self, path: bytes, now: float, *, is_open: bool = False) -> None:
         """A file was made, written to or given this name; ``is_open``: and its writer is known to have it open."""
@@ -105,14 +110,14 @@ class QuietPeriod:
         if not changes:
             return Decision(due=False)
         oldest = min(one.first for one in changes)
-        resting = self._rest is not None and now - self._rest.last < self.settle
+        resting = self._rest is not None and now < self._rest.last + self.settle
         something_settled = len(self._moving) > len(held) or (self._rest is not None and not resting)
-        late = now - oldest >= self.max_delay
+        late = now >= oldest + self.max_delay
         if something_settled and not held and not resting:
             return Decision(due=True)
         if late and (something_settled or self._rest is not None):
             return Decision(due=True, hold=frozenset(held))
-        return Decision(due=False, hold=frozenset(held), wait=self._wait(now, oldest, late=late))
+        return Decision(due=False, hold=frozenset(held), wait=self._wait(now, oldest))
 
     def begin(self, now: float) -> frozenset[bytes]:
         """A backup begins: it takes what settled; what is held back stays.  Returns that."""
@@ -122,16 +127,15 @@ class QuietPeriod:
         return hold
 
     def _is_settled(self, one: _Change, now: float) -> bool:
-        if now - one.first >= PATIENCE * self.max_delay:
-            return True
-        return now - one.last >= self.settle * (PATIENCE if one.is_open else 1)
+        return now >= self._settles(one)
 
-    def _wait(self, now: float, oldest: float, *, late: bool) -> float:
-        """Until the first of those that still move settles, or the oldest has waited long enough."""
-        times = [one.last + self.settle * (PATIENCE if one.is_open else 1) for one in self._moving.values()]
-        times += [one.first + PATIENCE * self.max_delay for one in self._moving.values()]
-        if self._rest is not None:
-            times.append(self._rest.last + self.settle)
-        if not late:
-            times.append(oldest + self.max_delay)
-        return max(0.0, min(time for time in times if time > now) - now)
+    def _settles(self, one: _Change) -> float:
+        """When it settles, if nothing changes it again."""
+        return min(one.last + self.settle * (PATIENCE if one.is_open else 1), one.first + PATIENCE * self.max_delay)
+
+    def _wait(self, now: float, oldest: float) -> float:
+        """Until everything has settled, or the oldest has waited long enough and something else has settled."""
+        times = [self._settles(one) for one in self._moving.values()]
+        rest = [] if self._rest is None else [self._rest.last + self.settle]
+        late = max(oldest + self.max_delay, oldest if rest else min(times))
+        return max(0.0, min(max(times + rest), late) - now)

@@ -91,7 +91,7 @@ def checks_clean(photovault: Run) -> None:
     assert done.json["findings"] == []
 
 
-def often(fault: Fault) -> tuple[Callable[[Request], Fault | None], set[Request]]:
+def often(fault: Fault, every: int = 5) -> tuple[Callable[[Request], Fault | None], set[Request]]:
     """The fault at the first request of each method and at every fifth new one, not at their repetition."""
     seen: set[Request] = set()
     hit: set[Request] = set()
@@ -101,7 +101,7 @@ def often(fault: Fault) -> tuple[Callable[[Request], Fault | None], set[Request]
             return None
         first = request.method not in {one.method for one in seen}
         seen.add(request)
-        if first or len(seen) % 5 == 0:
+        if first or len(seen) % every == 0:
             hit.add(request)
         return fault if request in hit else None
 
@@ -125,7 +125,7 @@ def test_a_bad_line_costs_time_and_nothing_else(photovault: Run, place: Place, f
     place.proxy.fault, hit = often(fault)
     backed_up(photovault, place)
     assert "PUT" in {one.method for one in hit}
-    place.proxy.fault, hit = often(fault)
+    place.proxy.fault, hit = often(fault, every=3)
     restores_whole(photovault, place)
     assert any("/packs/" in one.target for one in hit)
     place.proxy.fault = lambda _: None

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photovault.errors import (
+    AbsentError,
     DamageError,
     GateError,
     NoVaultError,
     RefusedError,
-    UnavailableError,
     UnknownVersionError,
     UsageError,
     WrongKeyError,

@@ -169,6 +169,28 @@ def test_a_change_during_a_backup_makes_the_next_one_due(house):
     assert [name for name, _ in house.runs].count("main") == 2
 
 
+@pytest.mark.parametrize("event", [Event(Kind.CHANGED, A), Event(Kind.GONE, A), Event(Kind.SOMETHING)])
+def test_what_changed_is_said_to_wait_before_it_is_time_to_back_it_up(house, event):
+    house.settled()
+    house.told.queue = [event]
+    house.go(1)
+    assert house.runs == []
+    assert house.one()["pending_since"] == "2026-11-23T12:00:06Z"
+    assert load_memory(house.memory)["nas"].pending_since == "2026-11-23T12:00:06Z"
+    house.go(10)
+    assert house.one()["pending_since"] == ""
+
+
+def test_what_changes_while_a_backup_ends_is_not_said_to_be_safe(house):
+    house.inline = False
+    house.go(1)
+    house.told.queue = [Event(Kind.SOMETHING)]
+    house.waiting.pop()()
+    house.go(1)
+    assert house.one()["last_success"]
+    assert house.one()["pending_since"]
+
+
 def test_events_that_were_lost_are_a_full_look(house):
     house.settled()
     house.told.queue = [Event(Kind.SOMETHING)]

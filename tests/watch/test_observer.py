@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import logging
 import os
@@ -9,6 +10,7 @@ import shutil
 import time
 
 import pytest
+from watchdog.observers import inotify_c
 
 from photovault.watch import observer
 from photovault.watch.observer import Event, Kind, Watched, Watcher, file_system
@@ -155,6 +157,70 @@ def test_a_limit_of_the_system_is_named_with_its_mend(photos, monkeypatch, numbe
     with watcher:
         assert line in watcher.blind[os.fsencode(photos)]
         assert watcher.away == []
+
+
+def test_times_and_rights_alone_are_a_change_and_say_nothing_of_who_writes(photos):
+    (photos / "a.jpg").write_bytes(b"x")
+    for touch in (lambda: os.utime(photos / "a.jpg", (1, 1)), lambda: (photos / "a.jpg").chmod(0o600)):
+        with Watcher([watched(photos)], lambda: "") as watcher:
+            drained(watcher)
+            touch()
+            assert until(watcher, {Event(Kind.SOMETHING)}) == {Event(Kind.SOMETHING)}
+
+
+@pytest.fixture
+def few_watches(monkeypatch):
+    """A system that gives few watches; the list holds how many."""
+    real, left, given = inotify_c.inotify_add_watch, [0], set()
+
+    def add(fd, path, mask):
+        if path not in given and len(given) >= left[0]:
+            ctypes.set_errno(errno.ENOSPC)
+            return -1
+        if path != b"/":
+            given.add(path)
+        return real(fd, path, mask)
+
+    monkeypatch.setattr(inotify_c, "inotify_add_watch", add)
+    return left
+
+
+def test_folders_deep_down_that_cannot_be_watched_are_not_passed_over_in_silence(photos, few_watches):
+    deep = photos / "2026" / "11"
+    deep.mkdir(parents=True)
+    few_watches[0] = 2
+    with Watcher([watched(photos)], lambda: "") as watcher:
+        assert "sysctl fs.inotify.max_user_watches=" in watcher.blind[os.fsencode(photos)]
+        assert not watcher.look()
+        few_watches[0] = 10
+        assert watcher.look()
+        assert watcher.blind == {}
+        drained(watcher)
+        (deep / "a.jpg").write_bytes(b"x")
+        until(watcher, {changed(deep / "a.jpg")})
+        assert not watcher.look()
+
+
+def test_a_race_inside_watchdog_neither_ends_it_nor_writes_every_path_into_the_log(photos):
+    with Watcher([watched(photos)], lambda: "") as watcher:
+        (emitter,) = watcher._observer.emitters
+        group = emitter._inotify
+        group._add_callback(os.fsencode(photos))  # as it does when a folder is found twice: warns, and would raise here
+        assert "photos" not in repr(group)
+
+
+@pytest.mark.parametrize("which", ["reader", "emitter", "observer"])
+def test_when_a_thread_of_watchdog_dies_everything_is_watched_anew(photos, which):
+    with Watcher([watched(photos)], lambda: "") as watcher:
+        (emitter,) = watcher._observer.emitters
+        thread = {"reader": watcher._observer._inotify_fd, "emitter": emitter, "observer": watcher._observer}[which]
+        thread.stop()
+        thread.join()
+        assert watcher.look()
+        drained(watcher)
+        (photos / "a.jpg").write_bytes(b"x")
+        until(watcher, {changed(photos / "a.jpg")})
+        assert not watcher.look()
 
 
 def test_a_network_share_is_known_to_be_silent(photos):

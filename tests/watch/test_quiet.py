@@ -109,6 +109,16 @@ def test_events_that_never_stop_do_not_stop_backups():
     assert quiet.decide(MAX_DELAY).due
 
 
+def test_a_burst_is_waited_for_as_one_and_not_file_by_file():
+    quiet = QuietPeriod(SETTLE, MAX_DELAY)
+    for number in range(1000):
+        quiet.changed(b"/photos/%d.jpg" % number, number / 1000)
+    now, looks = 1.0, 0
+    while not (decision := quiet.decide(now)).due:
+        now, looks = now + decision.wait, looks + 1
+    assert (now, looks) == (SETTLE + 0.999, 1)
+
+
 @pytest.mark.parametrize(
     "name",
     [b"a.jpg.part", b"x.CRDOWNLOAD", b".~lock", b"a.jpg~", b"~$a.docx", b".pending-1700000000-IMG.jpg", b"x.tmp"],
