@@ -244,27 +244,30 @@ def open_single(keyring: Keyring, kind: ObjectKind, data: Buffer) -> bytes:
 
 
 class Packer:
-    """Sorts parts into packs."""
+    """Sorts parts into packs.  Pages of listings have one of their own, so that a snapshot is browsed in few requests."""
 
     def __init__(self) -> None:
         """Start with no open pack."""
         self._open: list[Draft] = []
+        self._listings: Draft | None = None
 
     def place(self, record: Record) -> Draft | None:
         """The open pack that ``record`` should go into, or None when a new one must be started."""
         fullest = None
-        for draft in self._open:
-            if draft.room_for(record) and (fullest is None or draft.needed > fullest.needed):
+        for draft in self._open if record.kind is PartKind.CONTENT else [self._listings]:
+            if draft is not None and draft.room_for(record) and (fullest is None or draft.needed > fullest.needed):
                 fullest = draft
         return fullest
 
-    def start(self, buffer: bytearray) -> tuple[Draft, Draft | None]:
-        """A new open pack, and the one that is closed to make room for it."""
-        closed = None
+    def start(self, record: Record, buffer: bytearray) -> tuple[Draft, Draft | None]:
+        """A new open pack for ``record``, and the one that is closed to make room for it."""
+        draft, closed = Draft(ObjectKind.PACK, buffer), None
+        if record.kind is not PartKind.CONTENT:
+            self._listings, closed = draft, self._listings
+            return draft, closed
         if len(self._open) == OPEN_PACKS:
             closed = max(self._open, key=lambda draft: draft.needed)
             self._open.remove(closed)
-        draft = Draft(ObjectKind.PACK, buffer)
         self._open.append(draft)
         return draft, closed
 
@@ -272,10 +275,14 @@ class Packer:
         """Take ``draft`` from the open packs when hardly anything more fits."""
         if draft.room >= FULL_ENOUGH:
             return False
-        self._open.remove(draft)
+        if draft is self._listings:
+            self._listings = None
+        else:
+            self._open.remove(draft)
         return True
 
     def rest(self) -> list[Draft]:
-        """Close all: few packs, each as full as can be, come first."""
-        rest, self._open = self._open, []
+        """Close all."""
+        rest = [*self._open, *([self._listings] if self._listings else [])]
+        self._open, self._listings = [], None
         return rest

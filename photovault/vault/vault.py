@@ -40,7 +40,7 @@ _OUTBOUND = {
     ObjectKind.INDEX: Outbound.INDEX,
     ObjectKind.SNAPSHOT: Outbound.SNAPSHOT,
 }
-_SLOTS_AT_ONCE = 4
+_CLEAR_AT_ONCE = 4
 _KINDS = {outbound: kind for kind, outbound in _OUTBOUND.items()}
 
 
@@ -237,13 +237,16 @@ class Vault:
     def clear_objects(self) -> tuple[tuple[str, bytes], ...]:
         """Name and SHA-256 of header, key slots and recovery documents, as they are now."""
         slots = [stored.name for stored in self.door.listing("keys/") if fmt.is_name(stored.name)]
-        found = []
-        for name in sorted([fmt.HEADER_NAME, *fmt.RECOVERY_NAMES, *slots]):
-            try:
-                found.append((name, hashlib.sha256(self.door.get(name)).digest()))
-            except MissingError:
-                continue
-        return tuple(found)
+        names = sorted([fmt.HEADER_NAME, *fmt.RECOVERY_NAMES, *slots])
+        with Workers(_CLEAR_AT_ONCE) as workers:
+            found = workers.ordered(self._digest, names, len(names))
+            return tuple((name, digest) for name, digest in found if digest is not None)
+
+    def _digest(self, name: str) -> bytes | None:
+        try:
+            return hashlib.sha256(self.door.get(name)).digest()
+        except MissingError:
+            return None
 
     def _reopen(self, kind: Outbound, data: Buffer) -> None:
         if kind in _KINDS:
@@ -352,7 +355,7 @@ def _has_slots(storage: Storage) -> bool:
 def read_slots(storage: Storage) -> list[Slot]:
     """The key slots that can be parsed, not yet checked against the root."""
     names = sorted(stored.name for stored in storage.listing("keys/") if fmt.is_name(stored.name))
-    with Workers(_SLOTS_AT_ONCE) as workers:
+    with Workers(_CLEAR_AT_ONCE) as workers:
         found = workers.ordered(lambda name: _read_slot(storage, name), names, len(names))
         return [slot for _, slot in found if slot is not None]
 

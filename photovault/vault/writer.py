@@ -66,7 +66,7 @@ class Writer:
             return False
         draft = self._packer.place(record)
         if draft is None:
-            draft, closed = self._packer.start(self._buffer())
+            draft, closed = self._packer.start(record, self._buffer())
             if closed is not None:
                 self._seal(closed, fmt.SIZE_MAX)
         draft.add(record, data)

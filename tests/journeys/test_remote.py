@@ -92,7 +92,7 @@ def checks_clean(photovault: Run) -> None:
 
 
 def often(fault: Fault, every: int = 5) -> tuple[Callable[[Request], Fault | None], set[Request]]:
-    """The fault at the first request of each method and at every fifth new one, not at their repetition."""
+    """The fault at the first request of each method and at every so many new ones, not at their repetition."""
     seen: set[Request] = set()
     hit: set[Request] = set()
 
@@ -125,7 +125,7 @@ def test_a_bad_line_costs_time_and_nothing_else(photovault: Run, place: Place, f
     place.proxy.fault, hit = often(fault)
     backed_up(photovault, place)
     assert "PUT" in {one.method for one in hit}
-    place.proxy.fault, hit = often(fault, every=3)
+    place.proxy.fault, hit = often(fault, every=2)
     restores_whole(photovault, place)
     assert any("/packs/" in one.target for one in hit)
     place.proxy.fault = lambda _: None

@@ -240,6 +240,10 @@ def test_only_what_becomes_smaller_is_compressed() -> None:
 # Packing -------------------------------------------------------------------------------------------------------------
 
 
+CONTENT = plain_record(bytes(32), PartKind.CONTENT, 1)
+LISTING = plain_record(bytes(32), PartKind.LISTING, 1)
+
+
 def packed(sizes: list[int]) -> list[tuple[int, list[int]]]:
     """Bytes needed and part numbers of each pack, in the order in which packs are closed."""
     packer, buffer, done = Packer(), bytearray(), []
@@ -251,7 +255,7 @@ def packed(sizes: list[int]) -> list[tuple[int, list[int]]]:
         record = plain_record(number.to_bytes(32, "big"), PartKind.CONTENT, size)
         draft = packer.place(record)
         if draft is None:
-            draft, closed = packer.start(buffer)
+            draft, closed = packer.start(record, buffer)
             if closed is not None:
                 close(closed)
         assert draft.room_for(record)
@@ -298,7 +302,7 @@ def test_a_pack_with_hardly_any_room_is_closed_at_once() -> None:
     almost = fmt.SIZE_MAX - fmt.OVERHEAD - 4 * fmt.PER_PART - 3 * fmt.PART_MAX
     for last, left_open in ((almost, 0), (almost - FULL_ENOUGH - 2 * fmt.PER_PART, 1)):
         packer = Packer()
-        draft, _ = packer.start(bytearray())
+        draft, _ = packer.start(CONTENT, bytearray())
         for size in (*[fmt.PART_MAX] * 3, last):
             draft.needed += size + fmt.PER_PART
         packer.close_if_full(draft)
@@ -309,11 +313,24 @@ def test_at_most_three_packs_are_open() -> None:
     packer = Packer()
     drafts = []
     for number in range(OPEN_PACKS):
-        draft, closed = packer.start(bytearray())
+        draft, closed = packer.start(CONTENT, bytearray())
         draft.needed += number
         assert closed is None
         drafts.append(draft)
-    _, closed = packer.start(bytearray())
+    _, closed = packer.start(CONTENT, bytearray())
     assert closed is drafts[-1]
     assert len(packer.rest()) == OPEN_PACKS
     assert packer.rest() == []
+
+
+def test_pages_of_listings_lie_together() -> None:
+    packer = Packer()
+    content, _ = packer.start(CONTENT, bytearray())
+    assert packer.place(LISTING) is None
+    pages, closed = packer.start(LISTING, bytearray())
+    assert closed is None
+    assert (packer.place(LISTING), packer.place(CONTENT)) == (pages, content)
+    pages.needed = fmt.SIZE_MAX
+    assert packer.place(LISTING) is None
+    assert packer.close_if_full(pages)
+    assert packer.rest() == [content]
