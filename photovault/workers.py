@@ -24,13 +24,8 @@ BESIDE = 3  # threads for what runs beside the ordered jobs: mostly they wait fo
 
 def default_threads() -> int:
     """Threads when nobody says otherwise: one per usable core, and one more."""
-    return usable_cores() + EXTRA_THREADS
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores or 1
+    return (cores or 1) + EXTRA_THREADS
 
 
 class Workers:
@@ -39,7 +34,6 @@ class Workers:
     def __init__(self, threads: int = 0) -> None:
         """Start with ``threads`` threads, 0 for the default."""
         self.threads = threads or default_threads()
-        self.cores = min(usable_cores(), self.threads)
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="worker")
         self._beside = ThreadPoolExecutor(BESIDE, thread_name_prefix="beside")
 

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from photovault.backup.plan import join
 from photovault.catalog import KnownFolder
@@ -16,12 +15,10 @@ from photovault.photos.reading import FileRead, LargeFile, NotRead, Piece, Reade
 from photovault.vault import format as fmt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from photovault.backup.plan import SourceSpec
     from photovault.photos.scan import Found, FoundFolder, Scanner
 
-SMALL = 32 * 1024  # threads do not help with files under this on average
+SMALL = 32 * 1024  # files under this on average are read by the owner itself
 _LINK = b'{"kind":"link"'  # how the entry of a link begins, being canonical
 
 
@@ -78,66 +75,22 @@ class Folder:
         )
 
 
-class Content(NamedTuple):
-    """A file that was read: its encoded entry, and where its parts lie in the buffer (none for a large file)."""
-
-    stamp: Stamp
-    entry: bytes
-    pieces: tuple[Piece, ...]
-    unsettled: bool
-
-
-def content(read: FileRead, parts: Sequence[bytes] | None = None) -> Content:
-    """What a listing says of a file that was read; ``parts`` are those of its pieces if not given."""
-    entry = Entry(
-        name=read.stamp.name,
-        kind=EntryKind.FILE,
-        mode=read.mode,
-        mtime_ns=read.stamp.mtime_ns,
-        size=read.stamp.size,
-        digest=read.digest,
-        parts=tuple(piece.part_id for piece in read.pieces) if parts is None else tuple(parts),
-        taken=read.taken.when if read.taken else None,
-        taken_source=read.taken.source if read.taken else None,
-        xattrs=read.xattrs,
-        unsettled=read.unsettled,
-    )
-    return Content(read.stamp, fmt.encode_entry(entry), read.pieces, read.unsettled)
-
-
-def contents(answers: Iterable[FileRead | NotRead]) -> list[Content | NotRead]:
-    """Each answer of ``read_batch`` as a listing needs it."""
-    return [one if isinstance(one, NotRead) else content(one) for one in answers]
-
-
-Elsewhere = Callable[["Sequence[bytes]", memoryview], "list[Content | NotRead]"]
-
-
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """Some small files of a folder; ``elsewhere`` reads them in another process."""
+    """Some small files of a folder."""
 
     folder: Folder
     files: tuple[Found, ...]
     buffer: memoryview
-    elsewhere: Elsewhere | None = None
 
     @property
     def is_small(self) -> bool:
         """Whether handing it to a thread would cost more than it saves."""
-        return self.elsewhere is None and are_tiny(self.files)
+        return sum(one.stamp.size for one in self.files) < SMALL * len(self.files)
 
-    def work(self, options: ReaderOptions) -> list[Content | NotRead]:
+    def work(self, options: ReaderOptions) -> list[FileRead | NotRead]:
         """Read the files."""
-        paths = [self.folder.full(one.stamp.name) for one in self.files]
-        if self.elsewhere is not None:
-            return self.elsewhere(paths, self.buffer)
-        return contents(read_batch(paths, self.buffer, options))
-
-
-def are_tiny(files: Sequence[Found]) -> bool:
-    """Whether reading them is mostly work for the interpreter."""
-    return sum(one.stamp.size for one in files) < SMALL * len(files)
+        return read_batch([self.folder.full(one.stamp.name) for one in self.files], self.buffer, options)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -181,7 +134,7 @@ class End:
 
 
 Job = Batch | Window | End
-Answer = list[Content | NotRead] | tuple[Piece, ...] | OSError | None
+Answer = list[FileRead | NotRead] | tuple[Piece, ...] | OSError | None
 
 
 def folder_entry(name: bytes, known: KnownFolder) -> Entry:

@@ -12,24 +12,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from photovault.backup.compare import Totals, plan_folder
-from photovault.backup.jobs import (
-    Answer,
-    Batch,
-    Content,
-    End,
-    Folder,
-    Job,
-    Large,
-    Window,
-    are_tiny,
-    content,
-    folder_entry,
-    is_link,
-)
+from photovault.backup.jobs import Answer, Batch, End, Folder, Job, Large, Window, folder_entry, is_link
 from photovault.backup.plan import elsewhere, folder_problems, is_away, join, offline_problem, why_offline
-from photovault.backup.readers import Readers, options
 from photovault.model import DOUBTFUL, Counts, Entry, EntryKind, Problem, Snapshot, Source, Stamp
-from photovault.photos.reading import ATTEMPTS, BUFFER, LargeFile, NotRead, Piece
+from photovault.photos.reading import (
+    ATTEMPTS,
+    BUFFER,
+    FileRead,
+    LargeFile,
+    NotRead,
+    Piece,
+    ReaderOptions,
+)  # fmt: skip
 from photovault.photos.scan import Found, FoundFolder, Scanner
 from photovault.vault import format as fmt
 from photovault.vault.format import PartKind
@@ -49,7 +43,6 @@ if TYPE_CHECKING:
 PARTS_MAX = 50_000  # of one file: its entry must fit into a page of a listing
 AHEAD = 6  # jobs under way: bounds memory
 BATCH_FILES = 128  # open at a time, for each job that runs
-TINY_FILES = 2_000  # from so many on, processes of their own pay for their start
 _TOO_LARGE = "it is larger than one file may be (about 195 GiB)"
 
 
@@ -89,29 +82,24 @@ def run_backup(
     """
     totals = plan.totals
     progress.total(totals.new + totals.changed, totals.read_bytes)
-    with Readers(vault.keyring.id_key, xattrs=info.xattrs) as readers:
-        run = _Run(vault, catalog, workers, readers, info, progress)
-        for source in plan.sources:
-            run.source(source)
-        return run.finish(plan)
+    run = _Run(vault, catalog, workers, info, progress)
+    for source in plan.sources:
+        run.source(source)
+    return run.finish(plan)
 
 
 class _Run:
     """The owner of index, packs and catalog during one run."""
 
-    def __init__(
-        self, vault: Vault, catalog: Catalog, workers: Workers, readers: Readers, info: RunInfo, progress: Progress
-    ) -> None:
+    def __init__(self, vault: Vault, catalog: Catalog, workers: Workers, info: RunInfo, progress: Progress) -> None:
         self._vault = vault
         self._catalog = catalog
         self._workers = workers
-        self._readers = readers
-        self._tiny = 0
         self._info = info
         self._progress = progress
         self._elsewhere = elsewhere(catalog)
         self._writer = Writer(vault, workers, uniform=info.uniform)
-        self._options = options(vault.keyring.id_key, xattrs=info.xattrs)
+        self._options = ReaderOptions(lambda data: vault.keyring.part_id(PartKind.CONTENT, data), info.xattrs)
         self._buffers: list[memoryview] = []
         self._tops: dict[bytes, bytes] = {}
         self._counts = Counts()
@@ -270,23 +258,12 @@ class _Run:
                 yield from self._large(folder, one)
             else:
                 if batch and (size + one.stamp.size > BUFFER or len(batch) == BATCH_FILES):
-                    yield self._batch(folder, batch)
+                    yield Batch(folder=folder, files=tuple(batch), buffer=self._buffer())
                     batch, size = [], 0
                 batch.append(one)
                 size += one.stamp.size
         if batch:
-            yield self._batch(folder, batch)
-
-    def _batch(self, folder: Folder, files: list[Found]) -> Batch:
-        """A job; after enough tiny files, other processes read those that still come."""
-        elsewhere = None
-        if are_tiny(files) and self._workers.cores > 1:
-            before, self._tiny = self._tiny, self._tiny + len(files)
-            if before < TINY_FILES <= self._tiny:
-                self._readers.start()
-            if self._tiny >= TINY_FILES:
-                elsewhere = self._readers.read
-        return Batch(folder=folder, files=tuple(files), buffer=self._buffer(), elsewhere=elsewhere)
+            yield Batch(folder=folder, files=tuple(batch), buffer=self._buffer())
 
     def _buffer(self) -> memoryview:
         """A buffer for a job; never more than jobs under way, and each is used again."""
@@ -331,7 +308,7 @@ class _Run:
             case End():
                 self._folder_done(job.folder)
 
-    def _file_done(self, folder: Folder, found: Found, read: Content | NotRead, buffer: memoryview) -> None:
+    def _file_done(self, folder: Folder, found: Found, read: FileRead | NotRead, buffer: memoryview) -> None:
         if isinstance(read, NotRead):
             if read.grown:
                 self._read_inline(folder, found)
@@ -339,7 +316,7 @@ class _Run:
                 self._not_read(folder, found, read.why)
             return
         self._store(read.pieces, buffer)
-        self._file_stored(folder, found, read)
+        self._file_stored(folder, found, read, tuple(piece.part_id for piece in read.pieces))
 
     def _store(self, pieces: tuple[Piece, ...], buffer: memoryview) -> None:
         for part_id, start, length in pieces:
@@ -396,15 +373,30 @@ class _Run:
             return
         finally:
             large.file.close()
-        self._file_stored(large.folder, large.found, content(read, large.parts), counted=True)
+        self._file_stored(large.folder, large.found, read, tuple(large.parts), counted=True)
 
-    def _file_stored(self, folder: Folder, found: Found, read: Content, *, counted: bool = False) -> None:
+    def _file_stored(
+        self, folder: Folder, found: Found, read: FileRead, parts: tuple[bytes, ...], *, counted: bool = False
+    ) -> None:
+        entry = Entry(
+            name=found.stamp.name,
+            kind=EntryKind.FILE,
+            mode=read.mode,
+            mtime_ns=read.stamp.mtime_ns,
+            size=read.stamp.size,
+            digest=read.digest,
+            parts=parts,
+            taken=read.taken.when if read.taken else None,
+            taken_source=read.taken.source if read.taken else None,
+            xattrs=read.xattrs,
+            unsettled=read.unsettled,
+        )
         stamp = read.stamp
         if read.unsettled:
             stamp = stamp._replace(ctime_ns=DOUBTFUL)
             hint = "it is backed up as it was read; back up again when nothing writes to it"
             self._problem(folder, found, "kept changing while it was read", hint)
-        self._add_read(folder, stamp, read.entry, 0 if counted else stamp.size)
+        self._add_read(folder, stamp, fmt.encode_entry(entry), 0 if counted else stamp.size)
 
     def _add_read(self, folder: Folder, stamp: Stamp, entry: bytes, size: int = 0) -> None:
         new = stamp.name not in folder.names

@@ -60,7 +60,7 @@ class Keyring:
     vault_id: bytes
     roots: Mapping[int, bytes] = field(repr=False)
     header_key: bytes = field(repr=False)
-    id_key: bytes = field(repr=False)
+    _id_key: bytes = field(repr=False)
     _epochs: Mapping[int, EpochKeys] = field(repr=False)
 
     @classmethod
@@ -71,7 +71,7 @@ class Keyring:
             vault_id=vault_id,
             roots=dict(roots),
             header_key=derive(first, vault_id, b"header"),
-            id_key=derive(first, vault_id, b"part-id"),
+            _id_key=derive(first, vault_id, b"part-id"),
             _epochs={number: _epoch_keys(number, root, vault_id) for number, root in roots.items()},
         )
 
@@ -89,17 +89,12 @@ class Keyring:
 
     def part_id(self, kind: int, data: bytes | bytearray | memoryview) -> bytes:
         """Part id: HMAC(K_id, kind u8 | length u64 | plaintext), 32 bytes."""
-        return part_id(self.id_key, kind, data)
-
-
-def part_id(id_key: bytes, kind: int, data: bytes | bytearray | memoryview) -> bytes:
-    """As ``Keyring.part_id``, for those who have only that key."""
-    begin = kind.to_bytes(1, "little") + len(data).to_bytes(8, "little")
-    if len(data) <= _AT_ONCE:
-        return hmac.digest(id_key, begin + data, "sha256")
-    state = hmac.new(id_key, begin, hashlib.sha256)
-    state.update(data)
-    return state.digest()
+        begin = kind.to_bytes(1, "little") + len(data).to_bytes(8, "little")
+        if len(data) <= _AT_ONCE:
+            return hmac.digest(self._id_key, begin + data, "sha256")
+        state = hmac.new(self._id_key, begin, hashlib.sha256)
+        state.update(data)
+        return state.digest()
 
 
 def derive(root: bytes, vault_id: bytes, label: bytes) -> bytes:
