@@ -143,13 +143,12 @@ class _TreeWatch:
 def _descendants(pid: int) -> Iterator[int]:
     """Yield the process and all below it; nothing of those that have just ended, nothing where there is no /proc."""
     yield pid
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            below = children.read_text().split()
-        except OSError:
-            continue
-        for child in below:
-            yield from _descendants(int(child))
+    try:
+        lists = [children.read_text().split() for children in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:  # it has just ended
+        return
+    for child in (child for below in lists for child in below):
+        yield from _descendants(int(child))
 
 
 def _proportional_bytes(pid: int) -> int:

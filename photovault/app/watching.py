@@ -33,12 +33,14 @@ from photovault.watch.standing import Standing, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from photovault.backup import SourceSpec
     from photovault.progress import Progress
 
     Say = Callable[[str, Mapping[str, object]], None]
 
+_SYSTEMD = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 MEMORY = "watch.json"
 ALARMS_MEMORY = "alarms.json"
 
@@ -53,8 +55,11 @@ class Watching:
         self._daemon: Daemon | None = None
         self._watcher: Watcher | None = None
         self._alarms: Alarms | None = None
-        self._reload = False
+        self._place = place(app)
+        self._reload = self._end = False
         self._notify = Notify(app.world.environ)
+        for name in _SYSTEMD:  # programs that this one starts must not speak for it
+            os.environ.pop(name, None)
 
     def run(self) -> bool:
         """Watch until ``stop``; False when a backup under way did not end in time, so that the process must be ended.
@@ -66,13 +71,13 @@ class Watching:
         """
         app = self._app
         with ExitStack() as stack:
-            stack.enter_context(only_one(app.state_dir))
+            stack.enter_context(only_one(self._place))
             orders = self._orders(app)
             self._try_key(app)
             stack.callback(self._close)
             watcher = self._watcher = _watcher(orders).begin()
-            daemon = self._daemon = Daemon(orders, watcher, self._backup, self._world(), app.state_dir / MEMORY)
-            stack.enter_context(Server(app.state_dir, daemon))
+            daemon = self._daemon = Daemon(orders, watcher, self._backup, self._world(), self._place / MEMORY)
+            stack.enter_context(Server(self._place, daemon))
             self._begin_alarms(daemon)
             self._say_orders("watching", orders)
             self._notify.ready()
@@ -83,19 +88,19 @@ class Watching:
         return ended
 
     def stop(self) -> None:
-        """End ``run``.  For signal handlers."""
-        if self._daemon is not None:
-            self._daemon.stop()
+        """End ``run`` within a second.  For signal handlers, which may touch no lock: they only leave word."""
+        self._end = True
 
     def reload(self) -> None:
-        """Read the configuration again.  For signal handlers."""
+        """Read the configuration again.  For signal handlers, as above."""
         self._reload = True
-        if self._daemon is not None:
-            self._daemon.wake()
 
     def _between(self, daemon: Daemon) -> None:
         """After each step of the loop."""
         self._notify.alive(time.monotonic())
+        self._notify.status(daemon.headline())
+        if self._end:
+            daemon.stop()
         if self._reload:
             self._reload = False
             self._notify.reloading()
@@ -146,7 +151,7 @@ class Watching:
             app.config.status.overdue,
             app.world.now,
             self._say,
-            app.state_dir / ALARMS_MEMORY,
+            self._place / ALARMS_MEMORY,
         )
         self._alarms.start()
 
@@ -232,9 +237,15 @@ def _watched(spec: SourceSpec, avoid: tuple[bytes, ...]) -> Watched:
     return Watched(path=path, belongs=lambda file: spec.rules.wants(os.path.relpath(file, path)), avoid=avoid)
 
 
+def place(app: App) -> Path:
+    """Where the daemon of this profile has its lock, its socket and its memory."""
+    profile = app.settings.profile
+    return app.state_dir if profile is None else app.state_dir / f"watch-{profile}"
+
+
 def ask(app: App, do: str, **more: object) -> dict[str, Any] | None:
     """What the daemon of this user answers; None when none runs."""
-    return control.ask(app.state_dir, do, **more)
+    return control.ask(place(app), do, **more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +266,7 @@ def watch_state(app: App) -> WatchState | None:
     if answer is not None:
         status = dict(answer["status"])
     else:
-        kept = load_memory(app.state_dir / MEMORY)
+        kept = load_memory(place(app) / MEMORY)
         if not kept:
             return None
         status = {"destinations": [{"name": name, **asdict(one)} for name, one in kept.items()]}

@@ -395,6 +395,15 @@ class Daemon:
             "destinations": [self._destination(turn, conditions, now) for turn in list(self._turns.values())],
         }
 
+    def headline(self) -> str:
+        """How things stand, in a line."""
+        failing = [name for name, kept in self._kept.items() if name in self._turns and kept.failing_since]
+        if self._run is not None:
+            return f"backing up to {self._run.destination}"
+        if failing:
+            return f"failing: {', '.join(failing)}"
+        return "paused" if self.paused_until is not None else "protected"
+
     def _destination(self, turn: Turn, conditions: Conditions, now: float) -> dict[str, Any]:
         kept = self._kept[turn.name]
         waits = self._orders.allowed.why_not(conditions, over_network=turn.over_network)

@@ -239,6 +239,24 @@ def test_quiet_hours_battery_and_metered_networks_make_a_backup_wait(house):
     assert house.one()["waits"] == ""
 
 
+def test_the_headline_says_the_worst(house):
+    house.answers["nas"] = [UnavailableError("away")] * 9
+    house.go(5)
+    assert house.daemon.headline() == "failing: nas"
+    house.settled()
+    house.answers.clear()
+    house.daemon.backup_now()
+    house.go(3)
+    assert house.daemon.headline() == "protected"
+    house.daemon.pause(60)
+    assert house.daemon.headline() == "paused"
+    house.inline = False
+    house.daemon.resume()
+    house.daemon.backup_now()
+    house.go(1)
+    assert house.daemon.headline() == "backing up to main"
+
+
 def test_why_a_destination_waits_is_said(house):
     house.conditions = Conditions(when=NOON, metered=True)
     house.go(5)
