@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from photovault.gate.door import Door
     from photovault.progress import Progress
     from photovault.storage.base import Storage
-    from photovault.vault.format import Slot
     from photovault.vault.vault import NamedSnapshot, Vault
     from photovault.workers import Workers
 
@@ -159,32 +158,34 @@ def check_clear(vault: Vault, snapshots: Sequence[NamedSnapshot]) -> Iterator[Fi
     spoilt = {finding.where for finding in findings}
     if not snapshots:
         return
-    now = dict(vault.clear_objects())
+    now, removed = dict(vault.clear_objects()), _removed(snapshots)
     for name, digest in snapshots[-1].snapshot.clear:
-        if name in spoilt:
+        if name in spoilt or (name in removed and name not in now):
             continue
         if name not in now:
             yield Finding(what="it is missing", where=name, hint=_GONE if name.startswith("keys/") else _CHANGED)
         elif now[name] != digest:
             yield Finding(what="it is not what it was when the newest snapshot was made", where=name, hint=_CHANGED)
-    yield from _returned(slots, snapshots)
-
-
-def _returned(slots: Sequence[Slot], snapshots: Sequence[NamedSnapshot]) -> Iterator[Finding]:
-    """Slots that a device listed once at a storage and not in its newest snapshot there: removed, and now there again."""
-    seen: dict[tuple[bytes, str], set[str]] = {}
-    newest: dict[tuple[bytes, str], NamedSnapshot] = {}
-    for one in snapshots:
-        heads = one.snapshot.heads  # those of the storage that it was written to come first
-        line = one.snapshot.device_id, heads[0].storage if heads else ""
-        seen.setdefault(line, set()).update(name for name, _ in one.snapshot.clear)
-        if line not in newest or newest[line].snapshot.number < one.snapshot.number:
-            newest[line] = one
-    removed = {name for line in seen for name in seen[line] - {name for name, _ in newest[line].snapshot.clear}}
     for slot in slots:
         if slot.name in removed:
             hint = "remove it again: whoever has its secret can open the vault"
             yield Finding(what="this key slot was removed before and is there again", where=slot.name, hint=hint)
+
+
+def _removed(snapshots: Sequence[NamedSnapshot]) -> set[str]:
+    """Slots that a device listed once at a storage and later not there: removed, also if a still later one lists it again.
+
+    A backup lists what it finds: a slot that was put back between two checks must not pass for a new one.
+    """
+    last: dict[tuple[bytes, str], set[str]] = {}
+    removed: set[str] = set()
+    for one in sorted(snapshots, key=lambda one: one.snapshot.number):
+        heads = one.snapshot.heads  # those of the storage that it was written to come first
+        line = one.snapshot.device_id, heads[0].storage if heads else ""
+        listed = {name for name, _ in one.snapshot.clear}
+        removed |= last.get(line, set()) - listed
+        last[line] = listed
+    return removed
 
 
 def scrub(storage: Storage, workers: Workers, progress: Progress) -> CheckReport:

@@ -7,14 +7,15 @@ next begins.  So a copy that stops half-way refers only to what is there, and th
 Guarantee: no damaged sealed object is copied; it is named and the rest goes on.  Not guaranteed, for want of a key: that a
 key slot or document is authentic (``check`` of the destination says so), nor that a damaged object of the right size at
 the destination is noticed (``check --data --repair-from`` does).  Nothing is removed: a way in that was removed at the
-source must be removed at the destination, too; ``extra`` names those.
+source must be removed at the destination, too; ``extra`` names those.  A way in that this computer removed anywhere is
+never brought back (``leave_out``); what another computer removed cannot be told without a key: ``ways`` names what came.
 """
 
 from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -35,26 +36,38 @@ if TYPE_CHECKING:
 
 AHEAD = 6  # objects under way: bounds memory to so many times 16 MiB
 _SEALED = tuple(fmt.PREFIX_OF.values())
+_SLOTS = "keys/"
 _WHICH = "see with `photovault check` which is right, and heal the other with `photovault check --repair-from`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyPlan:
-    """What is to be copied, in order; which key slots only the destination has; clear documents that differ."""
+    """What is to be copied, in order; which key slots only the destination has; clear documents that differ.
+
+    ``removed``: key slots that are not copied, because this computer removed them somewhere; ``fresh``: whether the
+    destination holds no vault yet.
+    """
 
     missing: tuple[Stored, ...]
+    fresh: bool = False
+    removed: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     differing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyReport:
-    """What a copy did: objects, bytes and snapshots copied; damaged objects of the source; slots only the copy has."""
+    """What a copy did: objects, bytes and snapshots copied; damaged objects of the source; slots only the copy has.
+
+    ``ways``: key slots that were copied to a vault that lacked them; ``removed``: those that were kept from it.
+    """
 
     objects: int
     size: int
     snapshots: int
     damaged: tuple[Finding, ...]
+    ways: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
 
 
@@ -72,8 +85,20 @@ def plan_copy(source: Storage, target: Storage, vault_id: bytes) -> CopyPlan:
     wanted.sort(key=lambda stored: (fmt.write_order(stored.name), stored.name))
     differing = [stored.name for stored in wanted if stored.name in there and not stored.name.startswith(_SEALED)]
     missing = [stored for stored in wanted if stored.name not in differing]  # there are few clear documents
-    extra = sorted(name for name in there if name.startswith("keys/") and name not in here)
-    return CopyPlan(missing=tuple(missing), extra=tuple(extra), differing=tuple(differing))
+    extra = sorted(name for name in there if name.startswith(_SLOTS) and name not in here)
+    fresh = fmt.HEADER_NAME not in there
+    return CopyPlan(missing=tuple(missing), fresh=fresh, extra=tuple(extra), differing=tuple(differing))
+
+
+def brings_ways(plan: CopyPlan) -> bool:
+    """Whether a key slot is to be copied."""
+    return any(stored.name.startswith(_SLOTS) for stored in plan.missing)
+
+
+def leave_out(plan: CopyPlan, removed: frozenset[str]) -> CopyPlan:
+    """The plan without the key slots ``removed``: whoever has their secret must not get a way back in."""
+    missing = tuple(stored for stored in plan.missing if stored.name not in removed)
+    return replace(plan, missing=missing, removed=tuple(sorted(removed & {stored.name for stored in plan.missing})))
 
 
 def _present(target: Storage) -> dict[str, int]:
@@ -120,6 +145,8 @@ def run_copy(plan: CopyPlan, source: Storage, door: Door, workers: Workers, prog
         size=sum(stored.size for stored in copied),
         snapshots=sum(stored.name.startswith("snapshots/") for stored in copied),
         damaged=tuple(damaged),
+        ways=() if plan.fresh else tuple(stored.name for stored in copied if stored.name.startswith(_SLOTS)),
+        removed=plan.removed,
         extra=plan.extra,
     )
 
@@ -145,5 +172,5 @@ def _check(name: str, data: bytes) -> None:
             raise DamageError("its bytes are not those it was stored with")
     elif name == fmt.HEADER_NAME:
         fmt.read_header(data)
-    elif name.startswith("keys/"):
+    elif name.startswith(_SLOTS):
         fmt.read_slot(data, name)

@@ -157,8 +157,12 @@ def run_restore(
         for found, _, decision in run.wanted(root):
             run.count(found, decision)
         return run.report()
-    for job, written in workers.ordered(run.work, run.jobs(root), AHEAD):
-        run.done(job, written)
+    try:
+        for job, written in workers.ordered(run.work, run.jobs(root), AHEAD):
+            run.done(job, written)
+    except BaseException:  # a full disk, or Ctrl-C: what is whole stays, under its name
+        run.keep()
+        raise
     run.finish()
     return run.report()
 
@@ -327,14 +331,17 @@ class _Restore:
 
     def done(self, job: _Job, written: list[Pending | PhotovaultError | None]) -> None:
         """Take the answers of a worker."""
+        failed: list[tuple[_Found, PhotovaultError]] = []
         for (found, _, _), one in zip(job.files, written, strict=True):
             if one is None:
                 self._tally.kept += 1
             elif isinstance(one, PhotovaultError):
-                self._failed(found, one)
+                failed.append((found, one))
             else:
                 self._pending.append((found, one))
             self._progress.advance(1, found.entry.size, found.path)
+        for found, error in failed:  # last: it may end the run, and the others of this job are whole
+            self._failed(found, error)
         if len(self._pending) >= _BATCH_FILES:
             self._commit()
 
@@ -359,6 +366,11 @@ class _Restore:
                 self._tally.size += found.entry.size
             else:
                 self._tally.problems.append(Problem(path=found.path, what=error.what, hint=error.hint))
+
+    def keep(self) -> None:
+        """Name the files that are whole, as far as that works, when the run ends early."""
+        with suppress(PhotovaultError):
+            self._commit()
 
     def finish(self) -> None:
         """Name the last files, then give folders their times, the deepest first."""

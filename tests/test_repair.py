@@ -157,6 +157,17 @@ def test_a_way_in_that_was_removed_does_not_come_back(computer: Computer, tmp_pa
     assert report.findings == ()
 
 
+def test_a_way_in_that_came_back_is_not_called_healed(computer: Computer, tmp_path: Path) -> None:
+    added = keys.add_key(computer.app(), "password", "a long enough password").added
+    computer.app().copy("main", "usb", Silent())
+    kept = (tmp_path / "main" / "keys" / added).read_bytes()
+    keys.remove_key(computer.app(), added)
+    (tmp_path / "main" / "keys" / added).write_bytes(kept)
+    report = repair(computer)
+    assert report.healed == ()
+    assert [finding.where for finding in report.findings] == [f"keys/{added}"]
+
+
 def test_another_vault_heals_nothing(computer: Computer, tmp_path: Path) -> None:
     stranger = Computer(tmp_path / "stranger", tmp_path / "other", seed="stranger")
     stranger.make_vault()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from photovault.errors import RefusedError
 from photovault.model import Entry, EntryKind
 from photovault.photos.choose import choose
 from photovault.restore import Decision, Overwrite, decide, run_restore
@@ -25,10 +27,11 @@ from tests.support.photos import put
 from tests.support.world import make_vault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from photovault.restore import RestoreReport
+    from photovault.target import Pending
     from photovault.vault.vault import Vault
 
 NEWER, SAME, OLDER = 200, 100, 50
@@ -290,3 +293,41 @@ def test_what_a_stopped_restore_left_behind_goes_with_the_next_one(tmp_path, vau
     assert left.exists()
     assert photovault("restore", "--to", tmp_path / "out").code == 0
     assert [path.name for path in left.parent.iterdir()] == ["a.jpg"]
+
+
+@pytest.mark.parametrize("stop", [RefusedError("no space left"), KeyboardInterrupt()])
+def test_what_is_whole_when_a_restore_ends_early_has_its_name(
+    forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: BaseException
+) -> None:
+    real = Target.begin
+
+    def begin(self: Target, parts: tuple[bytes, ...], size: int) -> Pending:
+        if parts == (b"b.mp4",):
+            raise stop
+        return real(self, parts, size)
+
+    monkeypatch.setattr(Target, "begin", begin)
+    large = forge.file(b"b.mp4", os.urandom(9_000_000))
+    with pytest.raises(type(stop)):
+        forge.restore(tmp_path / "out", forge.file(b"a.jpg", b"whole"), large, forge.file(b"c.jpg", b"later"))
+    assert (tmp_path / "out" / "a.jpg").read_bytes() == b"whole"
+
+
+def test_a_restore_that_ends_early_leaves_no_temporary_files(
+    tmp_path: Path, vault: Path, photovault: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, size in (("a.jpg", 5), ("b.mp4", 9_000_000), ("c.mp4", 9_000_000)):
+        put(tmp_path / "P" / name, os.urandom(size))
+    assert photovault("backup", tmp_path / "P").code == 0
+    real = Target.begin
+
+    def begin(self: Target, parts: tuple[bytes, ...], size: int) -> Pending:
+        if parts[-1] == b"b.mp4":
+            raise RefusedError("no space left")
+        if parts[-1] == b"c.mp4":
+            time.sleep(0.3)  # it begins when the run has ended already
+        return real(self, parts, size)
+
+    monkeypatch.setattr(Target, "begin", begin)
+    assert photovault("restore", "--to", tmp_path / "out").code == 1
+    assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["a.jpg"]

@@ -17,7 +17,7 @@ from photovault.app.session import Opener, place_of
 from photovault.app.settings import is_bare, local_folder
 from photovault.config import MAIN, DestinationSection
 from photovault.device import load_device, run_lock
-from photovault.errors import BusyError, PhotovaultError, UsageError
+from photovault.errors import BusyError, NoVaultError, PhotovaultError, UsageError
 from photovault.model import Head
 from photovault.storage.addresses import parse_address
 from photovault.vault.chains import rolled_back
@@ -136,7 +136,7 @@ class Destinations(Opener):
                 continue  # a disk that lies in the drawer is no alarm; status says which could not be asked
 
     def _ask(self, session: Session, one: DestinationSection) -> Snapshots:
-        with self.beside(session, one.url) as vault:
+        with self.beside(session, one.url, hasty=True) as vault:
             snapshots = vault.snapshots()
         self.learn(session, snapshots, place_of(self.storage_at(one.url)))
         return snapshots
@@ -151,6 +151,9 @@ class Destinations(Opener):
         for one in every:
             try:
                 found[one.name] = own if self._is_here(one) else self._ask(session, one)
+            except NoVaultError as error:
+                hint = f"connect its disk, or begin a copy there with `photovault copy --to {one.name}`"
+                problems[one.name] = f"{error.what}; {hint}"
             except PhotovaultError as error:
                 problems[one.name] = error.what
         names = {name: {named.name for named in snapshots.found} for name, snapshots in found.items()}

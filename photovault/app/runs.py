@@ -5,12 +5,13 @@ Each method imports its own verb, so that a command costs no more start-up time 
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from photovault.app.destinations import Destinations, Shown
-from photovault.app.session import Session, device_name, parse_time, program
+from photovault.app.session import LEDGER_NAME, Session, device_name, parse_time, program
 from photovault.device import load_device, run_lock
 from photovault.errors import GuardError, PhotovaultError, UsageError
 from photovault.vault.chains import rolled_back
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from photovault.photos.choose import Choice
     from photovault.progress import Progress
     from photovault.restore import Overwrite, RestoreReport
+    from photovault.storage.base import Storage
     from photovault.vault.vault import NamedSnapshot, Snapshots
 
 _LEAST_PREFIX = 4
@@ -122,7 +124,7 @@ class App(Destinations):
         with self.session() as session:
             one = resolve(session.vault.snapshots(), name or "latest")
             progress.total(one.snapshot.counts.files, one.snapshot.counts.size)
-            with Workers(_RESTORE_THREADS) as workers, Target(to, look_only=dry_run) as target:
+            with Target(to, look_only=dry_run) as target, Workers(_RESTORE_THREADS) as workers:
                 report = run_restore(
                     Reader(session.vault),
                     one.snapshot.root,
@@ -196,10 +198,12 @@ class App(Destinations):
         Raises:
             UsageError: they are the same place, or hold different vaults.
             NoVaultError: there is no vault at ``source``.
+            GuardError: the disk for ``to`` does not seem to be there.
             BusyError, DamageError, StorageError.
         """
-        from photovault.copy import plan_copy, run_copy
-        from photovault.gate.door import Door, no_key
+        from photovault.copy import brings_ways, leave_out, plan_copy, run_copy
+        from photovault.gate.door import Door, Outbound, no_key
+        from photovault.gate.ledger import removed_names
 
         target, url = self.storage_at(self.url_of(to)), self.distinct(source, self.url_of(to))
         origin = self.storage_at(url)
@@ -207,6 +211,10 @@ class App(Destinations):
         folder = self.state_dir / "vaults" / vault_id.hex()
         with run_lock(folder, wait=self.settings.wait), Workers(_COPY_THREADS) as workers:
             plan = plan_copy(origin, target, vault_id)
+            if plan.fresh:
+                _see_its_disk(target, folder / LEDGER_NAME)
+            if brings_ways(plan):
+                plan = leave_out(plan, removed_names(folder / LEDGER_NAME, Outbound.SLOT))
             door = Door(target, no_key, self.ledger(folder, load_device(folder, self.world.random)))
             return run_copy(plan, origin, door, workers, progress)
 
@@ -269,6 +277,23 @@ class App(Destinations):
             xattrs=self.config.backup.xattrs,
             uniform=self.config.vault.padding == "uniform",
         )
+
+
+def _see_its_disk(target: Storage, ledger: Path) -> None:
+    """A first copy makes its folder, but not where a disk should be mounted, and not again where a copy was before.
+
+    Else the second copy would come to lie on the first one's disk, and nobody would be told.
+    """
+    from photovault.gate.door import Outbound
+    from photovault.gate.ledger import were_sent
+
+    if not os.path.isabs(target.address) or os.path.isdir(target.address):
+        return
+    hint = f"connect its disk; if a new copy shall begin there, make the folder {target.address} first"
+    if not os.path.isdir(os.path.dirname(target.address)):
+        raise GuardError(f"{os.path.dirname(target.address)} is not there", hint)
+    if were_sent(ledger, Outbound.HEADER, target.address):
+        raise GuardError(f"{target.address} held the vault before and is not there now", hint)
 
 
 def next_link(session: Session) -> tuple[int, bytes | None]:

@@ -118,14 +118,14 @@ class Opener(Setup):
             catalog.commit()
 
     @contextmanager
-    def beside(self, session: Session, url: str) -> Iterator[Vault]:
-        """Another destination of the session's vault, to read from.
+    def beside(self, session: Session, url: str, *, hasty: bool = False) -> Iterator[Vault]:
+        """Another destination of the session's vault, to read from; ``hasty``: one that is slow to answer is away.
 
         Raises:
             UsageError: it holds another vault.
             NoVaultError, DamageError, StorageError.
         """
-        storage = self.storage_at(url)
+        storage = self.glimpse_at(url) if hasty else self.storage_at(url)
         header = read_header(storage)
         if header.vault_id != session.vault.keyring.vault_id:
             raise UsageError(f"{storage.address} holds another vault", "name a copy of this one")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 
 DEFAULT_STRETCH = Stretch()
+_HASTE = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,12 @@ class Setup:
         """
         folder = local_folder(url)  # which needs no configuration: a restore must not fail for a typing mistake in it
         return open_storage(url, self.access) if folder is None else FolderStorage(folder)
+
+    def glimpse_at(self, url: str) -> Storage:
+        """The storage at an address, for a question that can do without an answer: asked once, and for ten seconds."""
+        folder = local_folder(url)
+        hasty = replace(self.access, retries=0, timeout=min(self.access.timeout, _HASTE))
+        return open_storage(url, hasty) if folder is None else FolderStorage(folder)
 
     @cached_property
     def access(self) -> Access:

@@ -125,7 +125,9 @@ def change(
     secret = _new_secret(made, kind, new_password_file, new_words_file)
     if secret is None:
         raise UsageError("nothing to change it to")
-    _show(out, keys.change_key(made, kind, secret, which, ready=_words_writer(secret, new_words_file)))
+    done = keys.change_key(made, kind, secret, which, ready=_words_writer(secret, new_words_file))
+    _show(out, done)
+    _show_copies(made, out, done)
     _hand_over(kind, secret, new_words_file)
 
 
@@ -138,7 +140,10 @@ def remove(call: Call, which: Annotated[str, typer.Argument(metavar="ID", help="
 
       photovault key remove 3fa91c02
     """
-    _show(call.output(), keys.remove_key(call.app(), which))
+    made, out = call.app(), call.output()
+    done = keys.remove_key(made, which)
+    _show(out, done)
+    _show_copies(made, out, done)
 
 
 @command.command()
@@ -204,3 +209,9 @@ def _show(out: Output, done: KeyChange) -> None:
         out.line(f"removed {done.removed[:8]}")
     if done.left:
         out.warn(f"warning: the old one still opens the vault: {done.left}; remove it in the storage")
+
+
+def _show_copies(made: App, out: Output, done: KeyChange) -> None:
+    """A copy of the vault has its own key slots: what was removed here still opens it."""
+    for one in made.others() if done.removed else ():
+        out.warn(f"it may still open {one.name}: photovault key remove {done.removed} --vault {one.name}")

@@ -120,6 +120,8 @@ def _run(args: list[str], call: Call) -> int:
         if call.debug:
             raise
         return _tell(error, call)
+    except KeyboardInterrupt:  # before a command began, or after it ended
+        return _tell(CancelledError("cancelled"), call)
     except BrokenPipeError:
         raise
     except Exception as error:

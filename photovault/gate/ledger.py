@@ -150,6 +150,32 @@ def read_ledger(path: Path) -> Iterator[Line | str]:
         raise RefusedError(f"cannot read the ledger {path}: {error.strerror}", "check its permissions") from None
 
 
+def removed_names(path: Path, kind: str) -> frozenset[str]:
+    """Names of objects of a kind that this device removed at some destination and has not stored there again since.
+
+    Raises:
+        RefusedError: the ledger at ``path`` cannot be read.
+    """
+    last: dict[tuple[str, str], Event] = {}
+    for line in read_ledger(path):
+        if isinstance(line, Line) and line.kind == kind and line.event in {Event.SENDING, Event.REMOVED}:
+            last[line.destination, line.name] = line.event
+    return frozenset(name for (_, name), event in last.items() if event is Event.REMOVED)
+
+
+def were_sent(path: Path, kind: str, destination: str) -> bool:
+    """Whether this device ever sent an object of a kind to a destination, and the storage said that it has it.
+
+    Raises:
+        RefusedError: the ledger at ``path`` cannot be read.
+    """
+    last = None
+    for line in read_ledger(path):
+        if isinstance(line, Line) and (line.kind, line.destination) == (kind, destination):
+            last = line.event
+    return last is Event.SENDING
+
+
 def _read(file: IO[bytes]) -> Iterator[Line | str]:
     previous = _NOTHING
     for number, raw in enumerate(iter(lambda: file.readline(_LINE_MAX), b""), 1):

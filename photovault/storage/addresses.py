@@ -43,6 +43,7 @@ _DRIVES = frozenset({"gdrive", "dropbox", "onedrive"})  # the account is the pla
 _FORMS = "use a folder, s3://, sftp://, webdav://, webdavs://, b2://, azure://, gs://, gdrive://, dropbox://, onedrive:// or rclone:NAME:PATH"  # fmt: skip
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]")
 _REMOTE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .+@-]*")
+_SCP = re.compile(r"[^/\\]+@[^/\\]+:|[A-Za-z0-9_.-]{2,}:[^\\]")  # USER@HOST:PATH, HOST:PATH; one letter is a drive
 _LONGEST = 4096
 _PORTS = 65536
 
@@ -83,7 +84,7 @@ def parse_address(url: str) -> Address:
     if url.startswith("rclone:"):
         return _rclone(url)
     if "://" not in url and not url.startswith("file:"):
-        return Address(scheme="file", path=url, shown=url)
+        return _path(url)
     parts = _split(url)
     if parts.scheme == "file":
         return _file(parts)
@@ -106,6 +107,19 @@ def _split(url: str) -> SplitResult:
             "take it out; it comes from the environment or the keyring (docs/storages.md)",
         )
     return parts
+
+
+def _path(url: str) -> Address:
+    """A path, unless it was meant to be an address: a vault must not come to lie on this computer by a typing mistake."""
+    name, colon, _ = url.partition(":")
+    slip = re.match(r"(?i)[a-z0-9]+/{2}", url)
+    if (
+        (colon and name.lower() in _PARAMETERS)
+        or (slip and slip[0].rstrip("/").lower() in _PARAMETERS)
+        or _SCP.match(url)
+    ):
+        raise UsageError("this looks like an address but is written like a path", f"{_FORMS}; write a folder as ./NAME")
+    return Address(scheme="file", path=url, shown=url)
 
 
 def _file(parts: SplitResult) -> Address:

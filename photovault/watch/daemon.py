@@ -397,12 +397,14 @@ class Daemon:
 
     def headline(self) -> str:
         """How things stand, in a line."""
-        failing = [name for name, kept in self._kept.items() if name in self._turns and kept.failing_since]
+        failing = [name for name in self._turns if self._kept[name].failing_since]
         if self._run is not None:
             return f"backing up to {self._run.destination}"
         if failing:
             return f"failing: {', '.join(failing)}"
-        return "paused" if self.paused_until is not None else "protected"
+        if self.paused_until is not None:
+            return "paused"
+        return "pending" if any(self._kept[name].pending_since for name in self._turns) else "protected"
 
     def _destination(self, turn: Turn, conditions: Conditions, now: float) -> dict[str, Any]:
         kept = self._kept[turn.name]

@@ -154,7 +154,10 @@ class Watcher:
         return [one.path for one in self._sources if one.path not in self._there]
 
     def look(self) -> bool:
-        """See which sources are there; True when one came, or is another than before.  To be called every few seconds."""
+        """See which sources are there; to be called every few seconds.
+
+        True when one came, is another than before, or is watched anew: a full look is due, of what was there before.
+        """
         if not self._is_alive():
             self._begin_anew()
         live = {emitter.watch for emitter in self._observer.emitters if emitter.is_alive()}
@@ -168,10 +171,7 @@ class Watcher:
             if identity is not None:
                 self._there[source.path] = (identity, self._watch(source))
                 came = True
-        came = self._see_limits() or came
-        if came:
-            self._something()
-        return came
+        return self._see_limits() or came
 
     def _is_alive(self) -> bool:
         """Whether no thread of watchdog died of an error: the one that hands events out, the one that reads inotify."""
@@ -224,9 +224,10 @@ class Watcher:
         if kind in _NETWORK:
             self._why[source.path] = f"it is on a network file system ({kind}), which does not tell of changes"
             return None
+        real = os.path.realpath(source.path)  # watchdog follows no link, and backups name files by their real path
         try:
             return self._observer.schedule(
-                _Handler(source, self._put), os.fsdecode(source.path), recursive=True, event_filter=_EVENTS
+                _Handler(source, real, self._put), os.fsdecode(real), recursive=True, event_filter=_EVENTS
             )
         except OSError as error:
             self._why[source.path] = _limits(error)
@@ -262,8 +263,9 @@ class Watcher:
 class _Handler(FileSystemEventHandler):
     """Turns watchdog's events of one source into ours."""
 
-    def __init__(self, source: Watched, put: Callable[[Event], None]) -> None:
+    def __init__(self, source: Watched, real: bytes, put: Callable[[Event], None]) -> None:
         self._source = source
+        self._real = real
         self._put = put
 
     def dispatch(self, event: fs.FileSystemEvent) -> None:
@@ -283,7 +285,7 @@ class _Handler(FileSystemEventHandler):
             self._say(Kind.WRITING if isinstance(event, fs.FileModifiedEvent) else Kind.CHANGED, source)
 
     def _say(self, kind: Kind, path: bytes) -> None:
-        if path and not self._is_ours(path) and self._source.belongs(path):
+        if path and not self._is_ours(path) and self._source.belongs(self._source.path + path[len(self._real) :]):
             self._put(Event(kind, b"" if kind is Kind.SOMETHING else path))
 
     def _is_ours(self, path: bytes) -> bool:

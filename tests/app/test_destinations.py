@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -175,6 +176,26 @@ def test_a_way_in_that_was_removed_at_one_copy_is_found_at_the_other(computer: C
     assert (finding.where, "removed before" in finding.what) == (f"keys/{old.slot_id}", True)
 
 
+def test_a_way_in_that_was_removed_is_not_copied_back(computer: Computer, photos: Path, tmp_path: Path) -> None:
+    added = keys.add_key(computer.app(), "password", "another long password").added
+    computer.app().copy("main", "usb", Silent())
+    keys.remove_key(computer.app(), added)
+    back_up(computer, photos, "usb")
+    report = computer.app().copy("usb", "main", Silent())
+    assert (report.removed, report.ways) == ((f"keys/{added}",), ())
+    assert not (tmp_path / "main" / "keys" / added).exists()
+    assert check(computer).findings == ()
+    keys.remove_key(computer.app().at("usb"), added)
+    assert computer.app().copy("usb", "main", Silent()).removed == ()
+
+
+def test_a_way_in_that_comes_along_is_named(computer: Computer) -> None:
+    """On a computer that removed nothing itself nobody can tell a new one from a removed one."""
+    added = keys.add_key(computer.app(), "password", "another long password").added
+    report = computer.app().copy("main", "usb", Silent())
+    assert (report.ways, report.removed) == ((f"keys/{added}",), ())
+
+
 # Roll-backs
 
 
@@ -304,6 +325,18 @@ def test_status_says_how_far_each_one_is(computer: Computer, photos: Path) -> No
     assert found["main"].newest == newest
     back_up(computer, photos, "usb")
     assert [(one.behind, one.source) for one in shown(computer).values()] == [(1, "usb"), (2, "main")]
+
+
+def test_a_destination_that_is_away_is_asked_once(computer: Computer, tmp_path: Path) -> None:
+    """Every `status` and `check` asks the others; a server that is switched off must not cost minutes."""
+    waits: list[float] = []
+    app = computer.app()
+    environ = {**app.world.environ, "PHOTOVAULT_WEBDAV_PASSWORD": "x"}
+    app.world = replace(app.world, environ=environ, sleep=waits.append)
+    with (computer.folder / "config.toml").open("a") as config:
+        config.write("[[destinations]]\nname = 'off'\nurl = 'webdav://me@127.0.0.1:1/x'\n")
+    (off,) = [one for one in app.status().destinations if one.name == "off"]
+    assert ("no connection" in off.problem, waits) == (True, [])
 
 
 def test_status_of_a_single_vault_speaks_of_no_destinations(computer: Computer) -> None:

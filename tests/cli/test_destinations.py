@@ -88,6 +88,35 @@ def test_another_vault_is_refused(photovault: Callable, photos: Path, tmp_path: 
     assert (done.code, "another vault" in done.err, files(tmp_path / "usb") == before) == (2, True, True)
 
 
+def test_a_copy_is_not_begun_where_a_disk_should_be(
+    photovault: Callable, photos: Path, vault: Path, tmp_path: Path
+) -> None:
+    """Else the second copy would lie on the first one's disk, and look well."""
+    photovault("backup")
+    done = photovault("copy", "--to", tmp_path / "media" / "usb")
+    assert (done.code, "connect its disk" in done.err, (tmp_path / "media").exists()) == (15, True, False)
+    assert photovault("copy", "--to", "usb").code == 0
+    (tmp_path / "usb").rename(tmp_path / "drawer")
+    done = photovault("copy", "--to", "usb")
+    assert (done.code, "held the vault before" in done.err, (tmp_path / "usb").exists()) == (15, True, False)
+    (tmp_path / "usb").mkdir()  # a new disk: somebody says so
+    assert photovault("copy", "--to", "usb").code == 0
+    assert files(tmp_path / "usb") == files(vault)
+
+
+def test_a_removed_way_in_stays_removed(photovault: Callable, photos: Path, vault: Path, tmp_path: Path) -> None:
+    photovault("backup")
+    put(tmp_path / "pw", b"another long password\n")
+    added = photovault("key", "add", "password", "--new-password-file", tmp_path / "pw", "--json").json["added"]
+    assert photovault("copy", "--to", "usb", "--json").json["new_key_slots"] == []
+    done = photovault("key", "remove", added)
+    assert f"photovault key remove {added} --vault usb" in done.err
+    done = photovault("copy", "--from", "usb", "--to", "main")
+    assert (done.code, not (vault / "keys" / added).exists()) == (0, True)
+    assert f"photovault key remove {added} --vault usb" in done.err
+    assert photovault("copy", "--from", "usb", "--to", "main", "--json").json["removed_key_slots"] == [f"keys/{added}"]
+
+
 def test_backup_to_several(photovault: Callable, photos: Path, tmp_path: Path) -> None:
     photovault("copy", "--to", "usb")
     done = photovault("backup", "--to", "main", "--to", "usb")

@@ -206,7 +206,9 @@ def test_a_removed_slot_that_the_storage_puts_back_is_found(tmp_path, vault, pho
     assert photovault("key", "remove", added).code == 0
     assert photovault("check").code == 0
     slot.write_bytes(kept)
-    done = photovault("check")
-    assert done.code == 13
-    assert added in done.err
-    assert "there again" in done.err
+    for _ in range(2):
+        done = photovault("check")
+        assert done.code == 13
+        assert added in done.err
+        assert "there again" in done.err
+        assert photovault("backup", tmp_path / "Pictures").code == 0  # which lists what is there

@@ -190,6 +190,16 @@ def test_a_signal_cancels_with_130(photovault: Callable, vault: Path, tmp_path: 
     assert photovault("backup", tmp_path / "P").code == 0
 
 
+def test_a_signal_before_the_command_begins_cancels_it(photovault: Callable, vault: Path, monkeypatch) -> None:
+    def interrupted(*args: object) -> object:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        cut.setattr("photovault.cli.main.import_module", interrupted)
+        done = photovault("snapshots")
+    assert (done.code, done.err) == (130, "error: cancelled\n")
+
+
 def test_names_that_the_terminal_cannot_show_are_escaped(photovault: Callable, vault: Path, tmp_path: Path) -> None:
     put(tmp_path / "P" / "n\u00e4me \U0001f431.jpg", jpeg(1))
     assert photovault("backup", tmp_path / "P").code == 0

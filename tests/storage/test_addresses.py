@@ -74,6 +74,13 @@ def test_addresses_are_taken_apart(url: str, parts: dict[str, object]) -> None:
         "rclone:x,pass=secret:y",
         "rclone:x:../y",
         "sftp://host/" + "x" * 5000,
+        "s3:/bucket/photos",
+        "s3//bucket/photos",
+        "S3:bucket",
+        "sftp:nas/photos",
+        "nas:backup/vault",
+        "anna@nas:/backup",
+        "gdrive:photos",
     ],
 )
 def test_what_is_no_address_is_refused_with_the_forms(url: str) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE = 40.0  # seconds, for what takes one or two on a quiet computer
-HEARD = 2.5  # seconds until a change that was made is in every answer
+HEARD = 2.2  # seconds until a change that was made is in every answer
 _ROOT = Path(__file__).parents[2]
 _OVERDUE = 7 * 86_400.0
 
@@ -110,6 +110,10 @@ class Watching:
                 return status
             assert time.monotonic() < end, f"{status}\n{self.said()}"
             time.sleep(0.05)
+
+    def until_ready(self) -> None:
+        """Wait until it says, after its first look, that everything is safe everywhere."""
+        self.until(lambda status: set(standings(status).values()) == {"protected"})
 
     def until_protected(self, seconds: float = PATIENCE) -> None:
         """Wait until it has heard of everything that was changed before, and says that all of it is safe everywhere."""

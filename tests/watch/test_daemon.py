@@ -181,6 +181,14 @@ def test_what_changed_is_said_to_wait_before_it_is_time_to_back_it_up(house, eve
     assert house.one()["pending_since"] == ""
 
 
+def test_the_headline_does_not_say_protected_before_it_is_so(house):
+    assert house.daemon.headline() == "pending"
+    assert house.settled().daemon.headline() == "protected"
+    house.told.queue = [Event(Kind.SOMETHING)]
+    house.go(1)
+    assert house.daemon.headline() == "pending"
+
+
 def test_what_changes_while_a_backup_ends_is_not_said_to_be_safe(house):
     house.inline = False
     house.go(1)

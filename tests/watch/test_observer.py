@@ -62,6 +62,14 @@ def test_a_photo_that_is_written_is_told_of_while_and_when_it_is_closed(photos):
         until(watcher, {changed(photos / "a.jpg")})
 
 
+def test_to_begin_is_no_change(photos):
+    (photos / "a.jpg").write_bytes(b"x")
+    with Watcher([watched(photos)], lambda: "") as watcher:
+        time.sleep(0.3)
+        assert list(watcher.taken()) == []
+        assert not watcher.look()
+
+
 def test_renames_and_removals_are_told_of(photos):
     (photos / "a.jpg").write_bytes(b"x")
     with Watcher([watched(photos)], lambda: "") as watcher:
@@ -113,7 +121,6 @@ def test_a_card_that_is_plugged_in_is_watched_from_then_on(tmp_path):
         card.mkdir()
         assert watcher.look()
         assert watcher.away == []
-        until(watcher, {Event(Kind.SOMETHING)})
         (card / "a.jpg").write_bytes(b"x")
         until(watcher, {changed(card / "a.jpg")})
         shutil.rmtree(card)
@@ -124,6 +131,21 @@ def test_a_card_that_is_plugged_in_is_watched_from_then_on(tmp_path):
         drained(watcher)
         (card / "b.jpg").write_bytes(b"x")
         until(watcher, {changed(card / "b.jpg")})
+
+
+def test_a_link_to_a_card_that_is_plugged_in_later_is_followed(tmp_path):
+    link, card = tmp_path / "link", tmp_path / "media" / "card"
+    link.symlink_to(card)
+    with Watcher(
+        [Watched(path=os.fsencode(link), belongs=lambda path: path == os.fsencode(link / "a.jpg"))], str
+    ) as it:
+        assert not it.look()
+        card.mkdir(parents=True)
+        assert it.look()
+        drained(it)
+        (card / "b.jpg").write_bytes(b"x")
+        (card / "a.jpg").write_bytes(b"x")
+        assert {event.path for event in until(it, {changed(card / "a.jpg")})} == {os.fsencode(card / "a.jpg")}
 
 
 def test_too_many_events_become_something(photos, monkeypatch):
