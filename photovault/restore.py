@@ -18,6 +18,7 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from photovault.errors import DamageError, PhotovaultError, RefusedError, StorageError
@@ -37,8 +38,9 @@ if TYPE_CHECKING:
 PathParts = tuple[bytes, ...]
 Parts = dict[bytes, bytes | PhotovaultError]
 WINDOW = 8 * 1024 * 1024
-AHEAD = 12
+AHEAD = 24
 _BATCH_FILES = 64
+_BATCH_BYTES = 4 * 1024 * 1024
 
 
 class Overwrite(StrEnum):
@@ -152,7 +154,7 @@ def run_restore(
     Raises:
         StorageError: the storage or the target failed as a whole; what was restored stays.
     """
-    run = _Restore(reader, target, progress, choice, rule, sweeps=not dry_run)
+    run = _Restore(reader, target, workers, progress, choice, rule, sweeps=not dry_run)
     if dry_run:
         for found, _, decision in run.wanted(root):
             run.count(found, decision)
@@ -174,6 +176,7 @@ class _Restore:
         self,
         reader: Reader,
         target: Target,
+        workers: Workers,
         progress: Progress,
         choice: Choice,
         rule: Overwrite,
@@ -184,6 +187,8 @@ class _Restore:
         self._reader = reader
         self._fetcher = reader.fetcher
         self._target = target
+        self._workers = workers
+        self._prepared: set[bytes] = set()
         self._progress = progress
         self._choice = choice
         self._rule = rule
@@ -267,13 +272,21 @@ class _Restore:
             elif found.entry.kind is EntryKind.LINK:
                 self._link(found)
             else:
-                if job.files and (job.size + found.entry.size > WINDOW or len(job.files) == _BATCH_FILES):
+                self._prepare(places)
+                if job.files and (job.size + found.entry.size > _BATCH_BYTES or len(job.files) == _BATCH_FILES):
                     yield job
                     job = _Job()
                 job.files.append((found, places, decision))
                 job.size += found.entry.size
         if job.files:
             yield job
+
+    def _prepare(self, places: Iterable[Place]) -> None:
+        """What opens a pack is fetched while earlier files are still on their way: over a network that is a round trip."""
+        for place in places:
+            if place.pack not in self._prepared:
+                self._prepared.add(place.pack)
+                self._workers.start(partial(self._fetcher.prepare, place))
 
     def _link(self, found: _Found) -> None:
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from photovault.app.destinations import Destinations, Shown
 from photovault.app.session import LEDGER_NAME, Session, device_name, parse_time, program
+from photovault.app.settings import local_folder
 from photovault.device import load_device, run_lock
 from photovault.errors import GuardError, PhotovaultError, UsageError
 from photovault.vault.chains import rolled_back
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _LEAST_PREFIX = 4
 _RESTORE_THREADS = 8  # restoring waits for two disks, so more threads than cores help
+_REMOTE_THREADS = 12  # and for a network more still
 _COPY_THREADS = 6  # each holds an object of up to 16 MiB
 _SEED_SIZE = 16
 
@@ -124,7 +126,8 @@ class App(Destinations):
         with self.session() as session:
             one = resolve(session.vault.snapshots(), name or "latest")
             progress.total(one.snapshot.counts.files, one.snapshot.counts.size)
-            with Target(to, look_only=dry_run) as target, Workers(_RESTORE_THREADS) as workers:
+            threads = _RESTORE_THREADS if local_folder(self.vault_url) is not None else _REMOTE_THREADS
+            with Target(to, look_only=dry_run) as target, Workers(threads) as workers:
                 report = run_restore(
                     Reader(session.vault),
                     one.snapshot.root,

@@ -8,6 +8,7 @@ is a value in the answer, not an exception, so that it costs only the files that
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from photovault.errors import DamageError, MissingError, PhotovaultError, UnknownVersionError
@@ -66,13 +67,24 @@ class Fetcher:
             start = 0  # the pack's beginning comes along
         data = memoryview(self._vault.door.get(first.pack_name, start, _end(run[-1]) - start))
         if reader is None:
-            begin = data if start == 0 else self._vault.door.get(first.pack_name, 0, fmt.PREAMBLE.size)
-            reader = self._vault.pack_reader(first.pack, first.size, begin[: fmt.PREAMBLE.size])
-            with self._lock:
-                if len(self._readers) >= _READERS_MAX:
-                    self._readers.clear()
-                self._readers[first.pack] = reader
+            reader = self._readers.get(first.pack) or self._reader(first, data if start == 0 else None)
         return reader, start, data
+
+    def prepare(self, place: Place) -> None:
+        """Fetch what opens the parts of a pack, if that is not known; what is wrong with it shows when a part is fetched."""
+        if place.pack not in self._readers:
+            with suppress(PhotovaultError):
+                self._reader(place, None)
+
+    def _reader(self, place: Place, begin: memoryview | None) -> ObjectReader:
+        if begin is None:
+            begin = memoryview(self._vault.door.get(place.pack_name, 0, fmt.PREAMBLE.size))
+        reader = self._vault.pack_reader(place.pack, place.size, begin[: fmt.PREAMBLE.size])
+        with self._lock:
+            if len(self._readers) >= _READERS_MAX:
+                self._readers.clear()
+            self._readers[place.pack] = reader
+        return reader
 
 
 def _open(reader: ObjectReader, place: Place, sealed: memoryview) -> bytes | PhotovaultError:
