@@ -28,7 +28,7 @@ class Glance:
         self._inner = inner
         self._remembered = remembered
         self._lock = threading.Lock()
-        self._seen: list[Stored] | None = None
+        self._seen: dict[str, list[Stored]] | None = None
         self._answered: set[str] = set()
         self._object: bytes | None = None
         self._over = False
@@ -48,30 +48,36 @@ class Glance:
         if name != self._remembered or self._over or offset or length is not None:
             return self._inner.get(name, offset, length)
         with self._lock:
-            if self._object is None:
-                self._object = self._inner.get(name)
-            return self._object
+            found = self._object  # a put of another thread may forget it at any moment
+            if found is None:
+                found = self._object = self._inner.get(name)
+            return found
 
     def listing(self, prefix: str) -> Iterator[Stored]:
         """List objects."""
+        found = None
         with self._lock:
-            fresh = self._over or prefix in self._answered or not prefix
-            if not fresh:
+            if not (self._over or prefix in self._answered or prefix.count("/") != 1):
                 self._answered.add(prefix)
-                self._seen = self._look() if self._seen is None else self._seen
-        if fresh or self._seen is None:
-            yield from self._inner.listing(prefix)
-        else:
-            yield from [stored for stored in self._seen if stored.name.startswith(prefix)]
+                seen = self._seen
+                if seen is None:
+                    seen = self._seen = self._look()
+                found = seen.pop(prefix, [])
+        yield from self._inner.listing(prefix) if found is None else found
 
     def delete(self, name: str) -> None:
         """Remove an object."""
         self._end()
         self._inner.delete(name)
 
-    def _look(self) -> list[Stored]:
-        last = list(self._inner.listing(_LAST))
-        return [*last, *(stored for stored in self._inner.listing("") if not stored.name.startswith(_LAST))]
+    def _look(self) -> dict[str, list[Stored]]:
+        """Everything, by its first folder."""
+        seen: dict[str, list[Stored]] = {_LAST: list(self._inner.listing(_LAST))}
+        for stored in self._inner.listing(""):
+            first = "".join(stored.name.partition("/")[:2])
+            if first != _LAST:
+                seen.setdefault(first, []).append(stored)
+        return seen
 
     def _end(self) -> None:
         self._over = True

@@ -1,7 +1,7 @@
-"""Writing parts: deduplicated, packed, sealed and stored by workers, in an order that depends on the input alone.
+"""Writing parts: deduplicated, packed, sealed and stored, in an order that depends on the input alone.
 
-The owner's thread decides what is new and which pack it goes into; a worker seals a full pack, sends it through the
-gate and waits until the storage has it.  A part counts as stored only then.  ``finish`` closes the open packs, waits,
+The owner's thread decides what is new and which pack it goes into; a thread beside the workers seals a full pack, sends it
+through the gate and waits until the storage has it.  A part counts as stored only then.  ``finish`` closes the open packs, waits,
 and writes the index of every pack that no index lists, adopted ones too.  Until a snapshot refers to them, parts are
 nobody's: an interrupted run leaves nothing that could be mistaken for a backup.
 """

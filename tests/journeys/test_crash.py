@@ -25,6 +25,7 @@ from photovault.vault.vault import unlock
 from tests.support.devices import WORDS, Computer
 from tests.support.faults import FaultyStorage, Killed, When
 from tests.support.photos import jpeg, put, same_tree
+from tests.support.programs import missing
 from tests.support.world import START
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ def _small_disk(at: Path) -> Iterator[Path]:
     if subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=24m", "small", at], check=False, capture_output=True
     ).returncode:
-        pytest.skip("mounting is not permitted here; the test above shows the same with a fault")
+        missing("mounting is not permitted here; the test above shows the same with a fault")
     try:
         yield at
     finally:

@@ -90,3 +90,25 @@ def test_what_is_not_there_is_missing_each_time(inner):
     for _ in range(2):
         with pytest.raises(MissingError):
             glance.get(HEADER)
+
+
+class Interrupted(Glance):
+    """Another thread puts something at the moment after an answer was kept."""
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if name in {"_object", "_seen"} and value is not None:
+            self.put("keys/new", b"x")
+
+
+def test_a_put_in_the_middle_of_a_question_does_no_harm(inner):
+    """As when packs are on their way while the header is hashed for the snapshot."""
+    assert Interrupted(inner, HEADER).get(HEADER) == b"vault.json"
+    assert names(Interrupted(inner, HEADER), "packs/") == ["packs/ab/abc"]
+
+
+def test_what_was_answered_is_not_kept(inner):
+    glance = Glance(inner, HEADER)
+    for prefix in ("keys/", "packs/", "index/", "snapshots/"):
+        names(glance, prefix)
+    assert glance._seen == {HEADER: [found for found in inner.listing("") if found.name == HEADER]}
