@@ -9,7 +9,8 @@ import pytest
 
 from photovault.app import App
 from photovault.app.settings import Settings
-from photovault.app.watching import Watching
+from photovault.app.watching import Watching, place
+from tests.support.devices import Computer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,3 +53,10 @@ def test_a_broken_configuration_changes_nothing_not_even_for_the_next_backup(hou
     assert house.said[0][0] == "configuration not read"
     assert house.watching._app is before
     assert house.watching._fresh().config is config
+
+
+def test_each_profile_has_a_daemon_of_its_own(tmp_path):
+    computer = Computer(tmp_path / "device", tmp_path / "vault")
+    places = {place(computer.app(**settings)) for settings in ({}, {"profile": "nas"}, {"profile": "usb"})}
+    assert len(places) == 3
+    assert all(tmp_path / "device" / "state" in (one, one.parent) for one in places)

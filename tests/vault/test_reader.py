@@ -282,3 +282,53 @@ def test_a_deep_tree_needs_no_deep_stack(opened: Vault, workers: Workers) -> Non
         pages = listing(writer, folder(b"d", pages))
     writer.finish()
     assert len(walked(opened, pages)) == 1501
+
+
+# Fewer requests.
+
+
+def counted(storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The offset of every request from now on."""
+    asked: list[int] = []
+    real = storage.get
+
+    def get(name: str, offset: int = 0, length: int | None = None) -> bytes:
+        asked.append(offset)
+        return real(name, offset, length)
+
+    monkeypatch.setattr(storage, "get", get)
+    return asked
+
+
+def test_what_is_looked_at_ahead_is_one_request_and_is_fetched_once(
+    opened: Vault, storage: MemoryStorage, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = store(opened, workers, [noise(500, n) for n in range(5)])
+    reader, asked = Reader(opened), counted(storage, monkeypatch)
+    reader.look_ahead(ids)
+    assert [reader.part(one) for one in ids] == [noise(500, n) for n in range(5)]
+    assert len(asked) == 1
+    assert reader.part(ids[0]) == noise(500, 0)
+    assert len(asked) == 2
+
+
+def test_a_pack_that_was_prepared_costs_no_request_for_its_beginning(
+    opened: Vault, storage: MemoryStorage, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = store(opened, workers, [noise(100_000, n) for n in range(3)])
+    reader, asked = Reader(opened), counted(storage, monkeypatch)
+    place = reader.place(ids[2])
+    reader.fetcher.prepare(place)
+    assert asked == [0]
+    assert reader.fetcher.fetch([place]) == {ids[2]: noise(100_000, 2)}
+    assert asked == [0, place.region.offset]
+
+
+def test_preparing_a_pack_that_is_lost_says_nothing_yet(
+    opened: Vault, storage: MemoryStorage, workers: Workers
+) -> None:
+    (part,) = store(opened, workers, [noise(500)])
+    reader = Reader(opened)
+    del storage.objects[only_pack(storage)]
+    reader.fetcher.prepare(reader.place(part))
+    assert isinstance(reader.fetcher.fetch([reader.place(part)])[part], MissingError)
