@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from photovault.facts import NOTHING, Facts
+
 
 class EntryKind(StrEnum):
     """What an entry of a listing is."""
@@ -28,8 +30,7 @@ class Entry:
         digest: SHA-256 of the whole file (32 bytes), empty for folders and links.
         parts: part ids (32 bytes each) of the content, or of the listing pages of a folder.
         target: what a symbolic link points at.
-        taken: date taken, ISO 8601 local time, with its offset when known.
-        taken_source: where ``taken`` was read: exif, quicktime, name.
+        facts: what is known of a photo or video.
         xattrs: extended attributes, sorted by name.
         unsettled: the file changed while it was read, each time.
     """
@@ -43,10 +44,14 @@ class Entry:
     digest: bytes = b""
     parts: tuple[bytes, ...] = ()
     target: bytes = b""
-    taken: str | None = None
-    taken_source: str | None = None
+    facts: Facts = NOTHING
     xattrs: tuple[tuple[str, bytes], ...] = ()
     unsettled: bool = False
+
+    @property
+    def needed(self) -> tuple[bytes, ...]:
+        """Every part that must be there for the entry to be whole: its content's, and its thumbnail."""
+        return (*self.parts, self.facts.thumbnail) if self.facts.thumbnail else self.parts
 
 
 INODE_MASK = (1 << 63) - 1

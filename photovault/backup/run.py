@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from photovault.backup.compare import Totals, plan_folder
 from photovault.backup.jobs import Answer, Batch, End, Folder, Job, Large, Window, folder_entry, is_link
 from photovault.backup.plan import elsewhere, folder_problems, is_away, join, offline_problem, why_offline
+from photovault.facts import NOTHING, Facts
 from photovault.model import DOUBTFUL, Counts, Entry, EntryKind, Problem, Snapshot, Source, Stamp
 from photovault.photos.reading import (
     ATTEMPTS,
@@ -386,8 +387,7 @@ class _Run:
             size=read.stamp.size,
             digest=read.digest,
             parts=parts,
-            taken=read.taken.when if read.taken else None,
-            taken_source=read.taken.source if read.taken else None,
+            facts=Facts(taken=read.taken.when, taken_source=read.taken.source) if read.taken else NOTHING,
             xattrs=read.xattrs,
             unsettled=read.unsettled,
         )

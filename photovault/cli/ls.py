@@ -110,7 +110,7 @@ def _leads(choice: Choice, inside: str) -> bool:
 def _row(path: str, entry: Entry) -> dict[str, object]:
     row: dict[str, object] = {"path": path, "kind": str(entry.kind), "mtime": _time(entry), "size": entry.size}
     if entry.kind is EntryKind.FILE:
-        row |= {"sha256": entry.digest.hex(), "taken": entry.taken, "taken_source": entry.taken_source}
+        row |= {"sha256": entry.digest.hex(), "taken": entry.facts.taken, "taken_source": entry.facts.taken_source}
     if entry.kind is EntryKind.FOLDER:
         row["files"] = entry.files
     if entry.kind is EntryKind.LINK:
@@ -121,7 +121,7 @@ def _row(path: str, entry: Entry) -> dict[str, object]:
 def _show(out: Output, path: str, entry: Entry, *, long: bool) -> None:
     mark = {"folder": "/", "link": " -> " + shown(entry.target)}.get(str(entry.kind), "")
     if long:
-        out.always(f"{entry.size:>14,}  {_time(entry)[:19]}  {entry.taken or '-':<19}  {path}{mark}")
+        out.always(f"{entry.size:>14,}  {_time(entry)[:19]}  {entry.facts.taken or '-':<19}  {path}{mark}")
     else:
         out.always(f"{path}{mark}")
 

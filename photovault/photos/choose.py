@@ -98,8 +98,8 @@ def choose(paths: Sequence[str], since: str | None = None, until: str | None = N
 
 def taken_or_modified(entry: Entry) -> str:
     """Date taken, or else the modification time in UTC: ISO 8601 without an offset."""
-    if entry.taken is not None and entry.kind is EntryKind.FILE:
-        return entry.taken
+    if entry.facts.taken is not None and entry.kind is EntryKind.FILE:
+        return entry.facts.taken
     try:
         return (_EPOCH + timedelta(microseconds=entry.mtime_ns // 1000)).replace(tzinfo=None).isoformat()
     except OverflowError:

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photovault.errors import UsageError
+from photovault.facts import Facts
 from photovault.model import Entry, EntryKind
 from photovault.photos.choose import choose, taken_or_modified
 
 
 def entry(taken: str | None = None, mtime_ns: int = 0, kind: EntryKind = EntryKind.FILE) -> Entry:
-    return Entry(name=b"x", kind=kind, mode=0o644, mtime_ns=mtime_ns, taken=taken)
+    return Entry(name=b"x", kind=kind, mode=0o644, mtime_ns=mtime_ns, facts=Facts(taken=taken))
 
 
 def wanted(path: str, *paths: str) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photovault.errors import DamageError, UnknownVersionError
+from photovault.facts import Facts
 from photovault.model import Counts, Entry, EntryKind, Head, Snapshot, Source
 from photovault.vault import format as fmt
 from photovault.vault.format import Codec, Header, ObjectKind, PackEntry, PartKind, Preamble, Record, Slot
@@ -154,7 +155,7 @@ FILE = Entry(
     mtime_ns=0,
     digest=bytes(32),
     parts=(bytes(32),),
-    taken="2020",
+    facts=Facts(taken="2020"),
     xattrs=(("user.a", b"x"),),
 )
 FOLDER = Entry(name=b"b", kind=EntryKind.FOLDER, mode=0, mtime_ns=0, parts=(bytes(32),))

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from photovault.errors import DamageError
+from photovault.facts import NOTHING, from_map, to_map
 from photovault.model import Entry, EntryKind
 from photovault.vault.format.encoding import (
     ENCODER,
@@ -18,7 +19,6 @@ from photovault.vault.format.encoding import (
     read_bytes,
     read_canonical,
     read_digests,
-    read_text,
     read_version,
     read_whole,
 )
@@ -59,8 +59,8 @@ def encode_entry(entry: Entry) -> bytes:
 def _encode_file(entry: Entry) -> bytes:
     """As ``canonical`` would, three times as fast: there are as many of these as photos."""
     facts = unsettled = xattrs = ""
-    if entry.taken is not None:
-        facts = '"facts":' + ENCODER.encode({"taken": entry.taken, "taken_source": entry.taken_source}) + ","
+    if entry.facts is not NOTHING and (known := to_map(entry.facts)):
+        facts = '"facts":' + ENCODER.encode(known) + ","
     if entry.unsettled:
         unsettled = ',"unsettled":true'
     if entry.xattrs:
@@ -123,7 +123,6 @@ def _checked_entry(value: Any) -> Entry:  # noqa: ANN401 - straight from JSON, e
     kind = EntryKind(value["kind"])
     required, optional = _ENTRY_FIELDS[kind]
     check_keys(value, _ENTRY_REQUIRED | required, "a listing entry", optional)
-    taken, taken_source = _facts(value.get("facts", {}))
     return Entry(
         name=name_bytes(value["name"]),
         kind=kind,
@@ -134,17 +133,10 @@ def _checked_entry(value: Any) -> Entry:  # noqa: ANN401 - straight from JSON, e
         digest=read_bytes(value["sha256"], 32) if kind is EntryKind.FILE else b"",
         parts=read_digests(value.get("parts", [])),
         target=name_bytes(value.get("target", "")),
-        taken=taken,
-        taken_source=taken_source,
+        facts=from_map(value["facts"]) if "facts" in value else NOTHING,
         xattrs=tuple(sorted((name, read_bytes(data)) for name, data in value.get("xattrs", {}).items())),
         unsettled=_only_true(value.get("unsettled", True)) and "unsettled" in value,
     )
-
-
-def _facts(facts: Json) -> tuple[str | None, str | None]:
-    """Date taken and its source; other facts are a later version's, and no harm."""
-    taken, source = facts.get("taken"), facts.get("taken_source")
-    return None if taken is None else read_text(taken), None if source is None else read_text(source)
 
 
 def _only_true(value: object) -> bool:
