@@ -39,7 +39,7 @@ def entries(draw: st.DrawFn) -> Entry:
     xattrs = draw(st.dictionaries(TEXT, st.binary(max_size=5), max_size=3))
     taken = draw(st.one_of(st.none(), TEXT))
     source = None if taken is None else draw(st.one_of(st.none(), TEXT))
-    common |= {"taken": taken, "taken_source": source, "unsettled": draw(st.booleans()), "digest": draw(IDS)}
+    common |= {"facts": Facts(taken=taken, taken_source=source), "unsettled": draw(st.booleans()), "digest": draw(IDS)}
     return Entry(kind=kind, xattrs=tuple(sorted(xattrs.items())), **common)
 
 
