@@ -19,19 +19,26 @@ _DEGREE: Final = 10_000_000
 _COUNT_MAX = 2**63 - 1
 _ID = 32
 
+PHOTO_KINDS: Final = frozenset(("jpeg", "heic", "avif", "png", "webp", "tiff", "gif", "jxl", "bmp"))
+RAW_KINDS: Final = frozenset(("cr2", "cr3", "nef", "arw", "dng", "raf", "orf", "rw2", "pef", "srw"))
+VIDEO_KINDS: Final = frozenset(("mp4", "mov"))
+SIDECAR_KINDS: Final = frozenset(("xmp", "aae", "takeout"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Facts of one file, as they were read from it.
 
     Attributes:
-        kind: format by content: jpeg, heic, avif, png, webp, tiff, gif, jxl, bmp, a RAW's (cr2, cr3, nef, arw, dng, raf,
-            orf, rw2), mp4, mov, or a sidecar's (xmp, aae, takeout); empty when unknown.
+        kind: format by content: one of ``PHOTO_KINDS``, ``RAW_KINDS``, ``VIDEO_KINDS`` or ``SIDECAR_KINDS``; empty when
+            unknown.
         taken: date taken, ISO 8601 local time, with its offset and sub-seconds when known.
-        taken_source: exif, xmp, quicktime, takeout, name.
-        taken_confidence: high (the camera's original date), medium (a date that programs change too), low (a name).
+        taken_source: exif, xmp, iptc, quicktime, png (a text in it), takeout, gps (the satellites' clock), name.
+        taken_confidence: high (the camera's original date), medium (a date that programs change too), low (a name, or
+            only the satellites' clock).
         width, height: pixels as stored, before ``orientation``.
-        orientation: Exif's, 1 to 8.
+        orientation: how to turn those pixels upright, as Exif numbers it, 1 to 8; of HEIC, AVIF, JPEG XL and videos it is
+            the container's own, which decoders apply by themselves.
         make, model, lens: of the camera.
         latitude, longitude: WGS 84, in 1e-7 degrees.
         altitude: millimetres above sea level.
@@ -102,6 +109,8 @@ def from_map(found: Mapping[str, Any]) -> Facts:
     Raises:
         ValueError: a fact has a value that no writer gives it.
     """
+    if not isinstance(found, dict):
+        raise ValueError  # noqa: TRY004 - one kind of error for one kind of trouble: not what a writer makes
     if not found:
         return NOTHING
     return Facts(**{name: _READERS[name](value) for name, value in found.items() if name in _READERS})

@@ -46,10 +46,11 @@ class Box(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One item of a HEIF file: its type (``hvc1``, ``Exif``, ...) and the (start, stop) of its bytes in the file."""
+    """One item of a HEIF file: its type (``hvc1``, ``Exif``, ...), the (start, stop) of its bytes in the file, its number."""
 
     kind: bytes
     extents: list[tuple[int, int]]
+    number: int
 
 
 def boxes(window: Window, start: int, stop: int) -> Iterator[Box]:
@@ -141,7 +142,8 @@ def items(window: Window, meta: Box) -> Iterator[Item]:
     for number, method, extents in _locations(window.read(inner[b"iloc"].body, _length(inner[b"iloc"]))):
         if method in bases:
             base = bases[method]
-            yield Item(kinds.get(number, b""), [(base + at, base + at + length) for at, length in extents])
+            places = [(base + at, base + at + length) for at, length in extents]
+            yield Item(kinds.get(number, b""), places, number)
 
 
 def _item_kinds(window: Window, iinf: Box) -> Iterator[tuple[int, bytes]]:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAGIC = b"\xff\xd8\xff"
-APP1 = 0xE1
+APP1, APP2, APP13 = 0xE1, 0xE2, 0xED
 SOS = 0xDA
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""The codes of SOF, which gives the size of the picture."""
 EXIF = b"Exif\0\0"
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 

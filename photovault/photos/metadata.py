@@ -1,268 +1,157 @@
-"""When a photo or video was taken: only the date, and quickly.
+"""What a file says of the photo or video that it is: its kind, and its facts, without decoding a pixel.
 
-In this order, the first real date wins:
+1. The first bytes say which format it is; the name is never asked for that.
+2. A room of ``claims`` reads what the format carries: Exif, XMP, IPTC, movie headers; or, of a sidecar, what it says of
+   its photo.
+3. Of all dates the most trustworthy wins, and of those the first named: the camera's original (Exif, XMP, IPTC,
+   QuickTime's own), then when the file was created (Exif, XMP, the movie header, Takeout), then the last change (Exif),
+   then the satellites' clock, and last a date in the name, as phones, messengers and screenshots write it.
 
-1. Exif, wherever the format keeps it (JPEG, TIFF, DNG and RAW, HEIC and AVIF, CR3, PNG, WebP): DateTimeOriginal, then
-   CreateDate, then DateTime, each with its own sub-seconds and offset.
-2. XMP in a JPEG without such an Exif.
-3. The creation time of the movie header (MP4, MOV), which is UTC.
-4. A date in the file name, as phones, cameras, messengers and screenshots write it.
+Orientation and pixels belong together: pixels are as stored, and the orientation is what turns them upright.  For HEIC,
+AVIF and JPEG XL the orientation is the container's own, which decoders apply by themselves; Exif's is not to be
+believed there.
 
-Guarantee: never raises for any bytes and any name, does bounded work, and gives only dates that exist, from 1800 to
-2100 (from a name: 1990 to 2100).  Not guaranteed: that the clock was right, that a movie header is really UTC as it
-should be, or a name local time (those that Pixel phones give are UTC).
+Guarantee: never raises for any bytes and any name; reads at most 256 times and 8 MiB; texts are short and clean, dates
+and places possible.  Not guaranteed: that a clock was right, that a movie header is really UTC as it should be, or a
+name local time (those that Pixel phones give are UTC).
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from photovault.photos import boxes, jpeg, tiff
+from photovault.facts import Facts
+from photovault.photos import boxes, jpeg, raf, tiff
+from photovault.photos.claims import heif, jxl, png, quicktime, raw, sidecar, small
+from photovault.photos.claims import jpeg as jpeg_claims
+from photovault.photos.claims.claims import NOTHING, Claims, quietly
+from photovault.photos.claims.dates import CONFIDENCE, Date, in_name
 from photovault.photos.window import Reader, Unclear, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-__all__ = ["Taken", "taken"]
-
-_FIRST_YEAR, _FIRST_NAMED_YEAR, _FIRST_MOVIE_YEAR, _LAST_YEAR = 1800, 1990, 1971, 2100
-_Place = TypeVar("_Place", int, boxes.Box)
+_MAX_READS = 256
+_MAX_WORK = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """When a photo was taken.
-
-    Attributes:
-        when: local time in ISO 8601, ``2021-05-04T13:22:11``, then ``.123`` and ``+02:00`` where they are known.
-        source: where the date is from: ``exif``, ``xmp``, ``quicktime`` or ``name``.
-    """
-
-    when: str
-    source: str
-
-
-def taken(read_at: Reader, size: int, name: str) -> Taken | None:
-    """When the file of ``size`` bytes, called ``name``, was taken, or None if it does not say.
+def facts_of(read_at: Reader, size: int, name: str) -> Facts:
+    """The facts of the file of ``size`` bytes, called ``name``; kind "" when it is nothing that we know.
 
     Raises:
         OSError: and whatever else ``read_at`` raises; nothing else, for any bytes.
     """
     try:
-        found = _in_file(Window(read_at, size))
+        kind, claims = _read(Window(read_at, size, _MAX_READS, _MAX_WORK))
     except Unclear:
-        found = None
-    return found or _in_name(name)
+        kind, claims = "", NOTHING
+    return _facts(kind, claims, min((*claims.dates, *in_name(name)), key=_rank, default=None))
 
 
-def _in_file(window: Window) -> Taken | None:
+def _rank(date: Date) -> int:
+    return date.rank
+
+
+def _facts(kind: str, claims: Claims, date: Date | None) -> Facts:
+    width, height = claims.size or (None, None)
+    place = claims.place
+    return Facts(
+        kind=kind,
+        taken=date.when if date else None,
+        taken_source=date.source if date else None,
+        taken_confidence=CONFIDENCE[date.rank] if date else None,
+        width=width,
+        height=height,
+        orientation=claims.orientation,
+        make=claims.make,
+        model=claims.model,
+        lens=claims.lens,
+        latitude=place.latitude if place else None,
+        longitude=place.longitude if place else None,
+        altitude=place.altitude if place else None,
+        duration=claims.duration,
+        rating=claims.rating,
+        title=claims.title,
+        description=claims.description,
+        keywords=claims.keywords,
+        content_id=claims.content_id,
+        burst_id=claims.burst_id,
+        motion=claims.motion,
+        gain_map=bool(claims.gain_map),
+    )
+
+
+# Formats ------------------------------------------------------------------------------------------------------------
+
+
+def _read(window: Window) -> tuple[str, Claims]:
+    """Kind and claims, by the first bytes."""
     head = window.head
-    if head.startswith(jpeg.MAGIC):
-        return _in_jpeg(window)
+    if _is_of_boxes(window):
+        return _boxes(window)
     if head[:4] in tiff.MAGICS:
-        return _in_exif(window, 0)
-    if head[4:8] in boxes.FIRST_BOXES or head.startswith(boxes.JXL_MAGIC):
-        return _in_boxes(window)
-    if head.startswith(_RAF_MAGIC):
-        return _in_jpeg(window, int.from_bytes(head[84:88], "big"))
-    if head.startswith((boxes.PNG_MAGIC, boxes.RIFF_MAGIC)):
-        return _in_chunks(window)
-    return None
+        return _tiff(window)
+    if head.startswith(boxes.RIFF_MAGIC) and head[8:12] == b"WEBP":
+        return "webp", small.webp(window)
+    if small.is_bmp(head):
+        return "bmp", small.bmp(window)
+    for magic, (kind, reader) in _READERS.items():
+        if head.startswith(magic):
+            return kind, quietly(reader, window)
+    return _sidecar(window)
 
 
-def _or_none(reader: Callable[[Window, _Place], Taken | None], window: Window, place: _Place) -> Taken | None:
-    """What ``reader`` finds; None when that part of the file is unclear, so that the search can go on."""
+def _is_of_boxes(window: Window) -> bool:
+    """Whether it begins with a box; where that is called by a word, not a text (``Get free ...``), of which no box is."""
+    kind, length = window.head[4:8], int.from_bytes(window.head[:4], "big")
+    return kind in boxes.FIRST_BOXES and (kind not in _WORDS or length <= window.size)
+
+
+def _tiff(window: Window) -> tuple[str, Claims]:
     try:
-        return reader(window, place)
+        return raw.read(window)
     except Unclear:
-        return None
+        return "tiff", NOTHING
 
 
-# Exif ---------------------------------------------------------------------------------------------------------------
+_READERS: dict[bytes, tuple[str, Callable[[Window], Claims]]] = {
+    jpeg.MAGIC: ("jpeg", jpeg_claims.read),
+    boxes.PNG_MAGIC: ("png", png.read),
+    **dict.fromkeys(small.GIF_MAGICS, ("gif", small.gif)),
+    boxes.JXL_MAGIC: ("jxl", jxl.read),
+    jxl.BARE_MAGIC: ("jxl", jxl.bare),
+    raf.MAGIC: ("raf", raw.raf),
+}
 
-_RAF_MAGIC = b"FUJIFILMCCD-RAW "
-_EXIF_DATES = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012), (0x0132, 0x9290, 0x9010))
-"""(date, sub-seconds, offset) as Exif 2.32 numbers them: original, digitized, changed."""
-
-_DATE = re.compile(rb"\s*(\d{4})[:/-](\d\d)[:/-](\d\d)[ T]([01]\d|2[0-3]):(\d\d)(?::(\d\d))?")
-_OFFSET = re.compile(rb"\s*([+-](?:0\d|1[0-4]):[0-5]\d)")
-_DIGITS = re.compile(rb"\d{1,6}")
-
-
-def _in_exif(window: Window, base: int) -> Taken | None:
-    """The date of the TIFF at ``base``: in its first directory or its Exif directory, which comes next."""
-    found = list(islice(tiff.directories(window, base), 2))
-    for date, fraction, offset in _EXIF_DATES:
-        when = _iso(_text(found, date))
-        if when:
-            return Taken(when=when + _fraction(_text(found, fraction)) + _offset(_text(found, offset)), source="exif")
-    return None
-
-
-def _text(directories: list[tiff.Directory], tag: int) -> bytes:
-    for directory in directories:
-        if tag in directory.entries:
-            try:
-                return directory.text(tag)
-            except Unclear:
-                continue
-    return b""
-
-
-def _iso(text: bytes) -> str:
-    """``2021:05:04 13:22:11`` as ISO 8601, or the empty string if that is no date."""
-    match = _DATE.match(text)
-    if not match:
-        return ""
-    year, month, day, hour, minute, second = (field.decode() for field in match.groups(b"00"))
-    return _real(f"{year}-{month}-{day}T{hour}:{minute}:{second}", _FIRST_YEAR)
-
-
-def _real(when: str, first_year: int) -> str:
-    """``when`` if there was such a time between the years, or else the empty string."""
-    try:
-        year = datetime.fromisoformat(when).year
-    except ValueError:
-        return ""
-    return when if first_year <= year <= _LAST_YEAR else ""
-
-
-def _fraction(text: bytes) -> str:
-    match = _DIGITS.match(text)
-    return "." + match[0].decode() if match else ""
-
-
-def _offset(text: bytes) -> str:
-    match = _OFFSET.match(text)
-    return match[1].decode() if match else "+00:00" if text.startswith(b"Z") else ""
-
-
-# JPEG ---------------------------------------------------------------------------------------------------------------
-
-_XMP_DATE = re.compile(
-    rb"(?:exif:DateTimeOriginal|photoshop:DateCreated|xmp:CreateDate)\s*(?:=\s*['\"]|>)"
-    rb"([\d-]{10}T[\d:]{5,8})(\.\d{1,6})?\d*(Z|[+-]\d\d:\d\d)?"
+_BRANDS = {b"avif": "avif", b"avis": "avif", b"crx ": "cr3", b"qt  ": "mov"}
+_HEIF_BRANDS = frozenset(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1", b"mif2")
 )
+_GENERAL_BRANDS = frozenset((b"mif1", b"msf1", b"mif2"))
+_MAX_BRANDS = 64
+_WORDS = frozenset((b"free", b"skip", b"wide"))
 
 
-def _in_jpeg(window: Window, start: int = 0) -> Taken | None:
-    from_xmp = None
-    for segment in jpeg.segments(window, start):
-        if segment.code != jpeg.APP1:
-            continue
-        if body := jpeg.body_after(window, segment, jpeg.EXIF):
-            if found := _or_none(_in_exif, window, body):
-                return found
-        elif body := jpeg.body_after(window, segment, jpeg.XMP):
-            from_xmp = from_xmp or _in_xmp(window.read(body, segment.stop - body))
-    return from_xmp
+def _boxes(window: Window) -> tuple[str, Claims]:
+    kind = _brand(window.head)
+    return kind, (heif.read if kind in {"heic", "avif"} else quicktime.read)(window)
 
 
-def _in_xmp(text: bytes) -> Taken | None:
-    for date, fraction, offset in _XMP_DATE.findall(text):
-        when = _iso(date)
-        if when:
-            return Taken(when=when + fraction.decode() + _offset(offset), source="xmp")
-    return None
+def _brand(head: bytes) -> str:
+    """The kind by the brands of ``ftyp``; a file without it is an old QuickTime movie."""
+    if head[4:8] != b"ftyp":
+        return "mov"
+    stop = min(int.from_bytes(head[:4], "big"), 4 * _MAX_BRANDS)
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, stop, 4))]
+    if brands[0] in _GENERAL_BRANDS:
+        return next((_BRANDS[one] for one in brands if one in _BRANDS), "heic")
+    return "heic" if brands[0] in _HEIF_BRANDS else _BRANDS.get(brands[0], "mp4")
 
 
-# Boxes and chunks ---------------------------------------------------------------------------------------------------
-
-_CANON_UUID = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
-_CANON_EXIF = b"CMT2"
-_EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
-
-
-def _in_boxes(window: Window) -> Taken | None:
-    readers = {b"meta": _in_heif, b"moov": _in_movie, b"Exif": _in_jxl}
-    for box in boxes.boxes(window, 0, window.size):
-        if box.kind in readers and (found := _or_none(readers[box.kind], window, box)):
-            return found
-    return None
-
-
-def _in_jxl(window: Window, box: boxes.Box) -> Taken | None:
-    return _after_offset(window, box.body)
-
-
-def _in_heif(window: Window, meta: boxes.Box) -> Taken | None:
-    for item in boxes.items(window, meta):
-        if item.kind == b"Exif" and item.extents:
-            return _after_offset(window, item.extents[0][0])
-    return None
-
-
-def _after_offset(window: Window, start: int) -> Taken | None:
-    """Exif in HEIF and JPEG XL starts with the distance to its TIFF header (ISO/IEC 23008-12, A.2.1)."""
-    return _or_none(_in_exif, window, start + 4 + int.from_bytes(window.read(start, 4), "big"))
-
-
-def _in_movie(window: Window, moov: boxes.Box) -> Taken | None:
-    """Canon's Exif of a CR3, or else the creation time of the movie header."""
-    from_header = None
-    for box in boxes.boxes(window, moov.body, moov.stop):
-        if box.kind == b"mvhd":
-            from_header = _in_movie_header(window.read(box.body, 12))
-        elif box.kind == b"uuid" and window.read(box.body, 16) == _CANON_UUID:
-            inner = {part.kind: part.body for part in boxes.boxes(window, box.body + 16, box.stop)}
-            return _or_none(_in_exif, window, inner.get(_CANON_EXIF, 0)) or from_header
-    return from_header
-
-
-def _in_movie_header(data: bytes) -> Taken | None:
-    """Seconds since 1904 in UTC, of 32 or 64 bits (ISO/IEC 14496-12, 8.2.2); zero means unknown."""
-    seconds = int.from_bytes(data[4:12] if data[0] == 1 else data[4:8], "big")
-    if not 0 < seconds < 1 << 33:
-        return None
-    when = _EPOCH + timedelta(seconds=seconds)
-    return Taken(when=when.isoformat(), source="quicktime") if _FIRST_MOVIE_YEAR <= when.year <= _LAST_YEAR else None
-
-
-def _in_chunks(window: Window) -> Taken | None:
-    for chunk in _chunks(window):
-        if chunk.kind == b"eXIf":
-            return _or_none(_in_exif, window, chunk.body)
-        if chunk.kind == b"EXIF":
-            prefix = len(jpeg.EXIF) if window.read(chunk.body, 4) == jpeg.EXIF[:4] else 0  # some writers put it there
-            return _or_none(_in_exif, window, chunk.body + prefix)
-    return None
-
-
-def _chunks(window: Window) -> Iterator[boxes.Box]:
-    """The chunks that may hold Exif; in a PNG only those before the image and those found at the end of the file."""
-    if window.head.startswith(boxes.RIFF_MAGIC):
-        yield from boxes.riff_chunks(window)
-        return
-    for chunk in boxes.png_chunks(window):
-        yield chunk
-        if chunk.kind == b"IDAT":
-            break
-    yield from boxes.png_tail(window)
-
-
-# Names --------------------------------------------------------------------------------------------------------------
-
-_NAME = re.compile(
-    r"""(?<!\d) ((?:19|20)\d\d) ([-_.]?) (\d\d) \2 (\d\d)  # date; one kind of separator or none
-    (?: (?: [-_ .T] | [ ]at[ ] )?
-        ([01]\d|2[0-3]|\d(?=[.:h-])) [-_.:h]? ([0-5]\d) [-_.:m]? ([0-5]\d) (\d{3})?  # time; milliseconds
-        (?: \s? ([AP])M )?  # macOS screenshots with a 12-hour clock
-    )? (?!\d)""",
-    re.VERBOSE,
-)
-_MAX_NAME = 1024
-
-
-def _in_name(name: str) -> Taken | None:
-    """``IMG_20210504_132211``, ``2021-05-04 13.22.11``, ``VID-20210504-WA0001`` (00:00:00) and the like."""
-    for match in _NAME.finditer(name[:_MAX_NAME]):
-        year, _, month, day, hour, minute, second, milli, half = match.groups("")
-        hours = int(hour or 0) if not half else int(hour) % 12 + 12 * (half == "P")
-        when = _real(f"{year}-{month}-{day}T{hours:02}:{minute or '00'}:{second or '00'}", _FIRST_NAMED_YEAR)
-        if when:
-            return Taken(when=when + (milli and "." + milli), source="name")
-    return None
+def _sidecar(window: Window) -> tuple[str, Claims]:
+    if sidecar.is_aae(window.head):
+        return "aae", NOTHING
+    if sidecar.is_xmp(window.head):
+        return "xmp", sidecar.read_xmp(window)
+    found = sidecar.takeout(window)
+    return ("takeout", found) if found else ("", NOTHING)

@@ -4,6 +4,10 @@ A file is opened without following a link, read into a buffer that the owner len
 part ids and once as a whole.  Its size and times are compared before and after: a file that changed meanwhile is read
 again, up to three times, and marked unsettled if it never held still.  Small files are read in batches, so that
 the cost of handing work to a thread is shared; files larger than the buffer are read in windows of whole parts.
+
+What a photo says of itself is read elsewhere: opened files are given away for it (``looking``) before they are read here,
+and the answers are waited for only when somebody asks for the ``result``.  Guarantee: a file is read and hashed whatever
+becomes of the look at it, and a thumbnail is that of the bytes that were read.
 """
 
 from __future__ import annotations
@@ -16,13 +20,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from photovault.model import INODE_MASK, Stamp
-from photovault.photos.metadata import Taken, taken
+from photovault.photos.looking import Look, Seen, is_still, unseen
+from photovault.photos.picture import Picture, picture
 from photovault.photos.split import split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from photovault.photos.looking import Ask
+
     PartId = Callable[[memoryview], bytes]
+    _Open = tuple[int, os.stat_result]
 
 BUFFER = 8 * 1024 * 1024
 ATTEMPTS = 3
@@ -46,9 +54,10 @@ class FileRead(NamedTuple):
     mode: int
     digest: bytes
     pieces: tuple[Piece, ...]
-    taken: Taken | None
     xattrs: tuple[tuple[str, bytes], ...]
     unsettled: bool = False
+    seen: Seen = Seen()
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +69,34 @@ class NotRead:
 
 
 class ReaderOptions(NamedTuple):
-    """How files are read."""
+    """How files are read, who looks at them (nobody, if ``look`` is None), and whether to find the pictures of JPEGs."""
 
     part_id: PartId
     xattrs: bool
+    look: Ask | None = None
+    find_pictures: bool = False
 
 
-def read_batch(paths: Sequence[bytes], buffer: memoryview, options: ReaderOptions) -> list[FileRead | NotRead]:
+class Reading:
+    """Files that were read, and may still be looked at."""
+
+    def __init__(self, answers: list[FileRead | NotRead], paths: Sequence[bytes], look: Look) -> None:
+        """``answers``: what reading gave, one for each path; ``files`` from now on."""
+        self.files = answers
+        self._paths = paths
+        self._look = look
+
+    def result(self) -> list[FileRead | NotRead]:
+        """What became of each file, in order, with what was seen in it; waits until that is known."""
+        return [
+            answer._replace(seen=_of_these_bytes(seen, path, answer.stamp)) if isinstance(answer, FileRead) else answer
+            for answer, path, seen in zip(self.files, self._paths, self._look.result(), strict=True)
+        ]
+
+
+def read_batch(
+    paths: Sequence[bytes], buffer: memoryview, options: ReaderOptions, *, thumbnails: bool = False
+) -> Reading:
     """Read files that fit into ``buffer`` together; one answer each, in order.
 
     All are opened, and the system is told that they will be read, before the first is: so a disk can fetch the next
@@ -76,32 +106,76 @@ def read_batch(paths: Sequence[bytes], buffer: memoryview, options: ReaderOption
     answers: list[FileRead | NotRead] = []
     used = 0
     try:
-        for path, fd in zip(paths, files, strict=True):
-            answer = fd if isinstance(fd, NotRead) else _read(fd, path, buffer[used:], options, used)
+        look = Look(options.look, paths, list(map(_unless_not_read, files)), thumbnails=thumbnails)
+        for path, file in zip(paths, files, strict=True):
+            answer = file if isinstance(file, NotRead) else _read(file, path, buffer[used:], options, used)
             if isinstance(answer, FileRead):
                 used += answer.stamp.size
             answers.append(answer)
     finally:
-        for fd in files:
-            if not isinstance(fd, NotRead):
-                os.close(fd)
-    return answers
+        _close(files)
+    return Reading(answers, paths, look)
 
 
-def _opened(path: bytes) -> int | NotRead:
+class Revisit:
+    """A look at files that were read before: their bytes are taken as known as long as their stamps hold."""
+
+    def __init__(self, paths: Sequence[bytes], stamps: Sequence[Stamp], ask: Ask | None) -> None:
+        """Open the files that still are what their stamps say, and have them looked at."""
+        self._paths = paths
+        self._stamps = stamps
+        files = [
+            _opened(path) if is_still(path, stamp) else NotRead(why="it changed")
+            for path, stamp in zip(paths, stamps, strict=True)
+        ]
+        try:
+            self._look = Look(ask, paths, list(map(_unless_not_read, files)), thumbnails=True)
+        finally:
+            _close(files)
+
+    def result(self) -> list[Seen | None]:
+        """What was seen in each; None for one that is not what its stamp says, or was not until now."""
+        return [
+            seen if is_still(path, stamp) else None
+            for seen, path, stamp in zip(self._look.result(), self._paths, self._stamps, strict=True)
+        ]
+
+
+def _of_these_bytes(seen: Seen, path: bytes, stamp: Stamp) -> Seen:
+    """What was seen, unless the file is another by now and the thumbnail may be of that one."""
+    if not seen.thumbnail or is_still(path, stamp):
+        return seen
+    return unseen(stamp.name, "it changed while it was looked at")
+
+
+def _unless_not_read(file: _Open | NotRead) -> _Open | None:
+    return None if isinstance(file, NotRead) else file
+
+
+def _opened(path: bytes) -> _Open | NotRead:
+    """The file, opened, and what it was then."""
+    fd = None
     try:
         fd = open_quietly(path)
+        if hasattr(os, "posix_fadvise"):
+            with suppress(OSError):
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
+        return fd, os.fstat(fd)
     except OSError as error:
+        if fd is not None:
+            os.close(fd)
         return NotRead(why=error.strerror or type(error).__name__)
-    if hasattr(os, "posix_fadvise"):
-        with suppress(OSError):
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
-    return fd
 
 
-def _read(fd: int, path: bytes, room: memoryview, options: ReaderOptions, base: int) -> FileRead | NotRead:
+def _close(files: Sequence[_Open | NotRead]) -> None:
+    for file in files:
+        if not isinstance(file, NotRead):
+            os.close(file[0])
+
+
+def _read(file: _Open, path: bytes, room: memoryview, options: ReaderOptions, base: int) -> FileRead | NotRead:
     try:
-        return _read_open(fd, path, room, options, base)
+        return _read_open(file, path, room, options, base)
     except OSError as error:
         return NotRead(why=error.strerror or type(error).__name__)
 
@@ -119,28 +193,31 @@ def open_quietly(path: bytes) -> int:
     return os.open(path, _FLAGS)
 
 
-def _read_open(fd: int, path: bytes, room: memoryview, options: ReaderOptions, base: int) -> FileRead | NotRead:
+def _read_open(file: _Open, path: bytes, room: memoryview, options: ReaderOptions, base: int) -> FileRead | NotRead:
     name = os.path.basename(path)
     settled = False
+    fd, after = file
     for _ in range(ATTEMPTS):
-        before = os.fstat(fd)
+        before = after
         if not stat.S_ISREG(before.st_mode):
             return NotRead(why="it is not a file any more")
         if before.st_size > len(room):
             return NotRead(why="it grew", grown=True)
         size = fill(fd, 0, room[: before.st_size])
-        settled = size == before.st_size and _same(before, os.fstat(fd))
+        after = os.fstat(fd)
+        settled = size == before.st_size and _same(before, after)
         if settled:
             break
     data = room[:size]
+    pieces = tuple(_pieces(data, options.part_id, base))
     return FileRead(
         stamp=Stamp(name, before.st_ino & INODE_MASK, size, before.st_mtime_ns, before.st_ctime_ns),
         mode=stat.S_IMODE(before.st_mode),
         digest=hashlib.sha256(data).digest(),
-        pieces=tuple(_pieces(data, options.part_id, base)),
-        taken=taken(_memory_reader(data), size, os.fsdecode(name)),
+        pieces=pieces,
         xattrs=_xattrs(fd) if options.xattrs else (),
         unsettled=not settled,
+        picture=picture(data, [one.length for one in pieces]) if options.find_pictures else None,
     )
 
 
@@ -204,10 +281,11 @@ def _xattrs(fd: int) -> tuple[tuple[str, bytes], ...]:
 class LargeFile:
     """A file that is read in windows of whole parts, each at most as large as the buffer."""
 
-    def __init__(self, path: bytes, options: ReaderOptions) -> None:
-        """Open the file and decide its parts.  Raises OSError."""
+    def __init__(self, path: bytes, options: ReaderOptions, *, thumbnails: bool = False) -> None:
+        """Open the file, have it looked at and decide its parts.  Raises OSError."""
         self.path = path
         self._options = options
+        self._thumbnails = thumbnails
         self._fd = open_quietly(path)
         try:
             self._begin()
@@ -219,6 +297,8 @@ class LargeFile:
         self._before = os.fstat(self._fd)
         if not stat.S_ISREG(self._before.st_mode):
             raise OSError("it is not a file any more")
+        opened = (self._fd, self._before)
+        self._look = Look(self._options.look, [self.path], [opened], thumbnails=self._thumbnails)
         self._digest = hashlib.sha256()
         self._size = 0
         lengths = split(lambda offset, length: os.pread(self._fd, length, offset), self._before.st_size)
@@ -255,16 +335,18 @@ class LargeFile:
         self._begin()
 
     def result(self, *, unsettled: bool) -> FileRead:
-        """What was read, without pieces."""
+        """What was read and seen, without pieces; waits until all is seen."""
         st, name = self._before, os.path.basename(self.path)
+        stamp = Stamp(name, st.st_ino & INODE_MASK, self._size, st.st_mtime_ns, st.st_ctime_ns)
+        (seen,) = self._look.result()
         return FileRead(
-            stamp=Stamp(name, st.st_ino & INODE_MASK, self._size, st.st_mtime_ns, st.st_ctime_ns),
+            stamp=stamp,
             mode=stat.S_IMODE(st.st_mode),
             digest=self._digest.digest(),
             pieces=(),
-            taken=taken(lambda offset, length: os.pread(self._fd, length, offset), self._size, os.fsdecode(name)),
             xattrs=_xattrs(self._fd) if self._options.xattrs else (),
             unsettled=unsettled,
+            seen=_of_these_bytes(seen, self.path, stamp),
         )
 
 

@@ -12,9 +12,11 @@ Guarantee: pure functions of a name and of a stat result; no file is opened.  No
 from __future__ import annotations
 
 import re
+import warnings
 from typing import TYPE_CHECKING
 
 from photovault.errors import ConfigError
+from photovault.photos.takeout import parted, was_cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,10 +49,9 @@ SIDECARS = frozenset(
 )
 MEDIA = PHOTOS | RAW | VIDEOS | SIDECARS
 
-_TAKEOUT_NOTES = b"supplemental-metadata"
-_TAKEOUT_SURE = len(b"suppl")  # so much of the word is enough where the photo's own extension was cut off
-_TAKEOUT_CUT = 46  # characters: Takeout cuts a name so that with ".json" it has 51
-_TAKEOUT_COPY = re.compile(rb"\(\d{1,5}\)$")
+ALBUMS = b"photovault-albums.json"  # the names of albums, as an import keeps them
+
+_TAKEOUT_SURE = len("suppl")  # so much of Takeout's word is enough where the photo's own extension was cut off
 
 _STUB_SUFFIXES = {b"nextcloud": "Nextcloud", b"owncloud": "ownCloud"}
 _MAC_DATALESS = 0x4000_0000  # SF_DATALESS, sys/stat.h of macOS
@@ -61,18 +62,23 @@ def is_media(name: bytes) -> bool:
     """Say whether the file ``name`` (no folder) is a photo, a video, or belongs to one."""
     _, dot, extension = name.rpartition(b".")
     extension = extension.lower()
-    return bool(dot) and (extension in MEDIA or (extension == b"json" and _is_takeout(name[:-5])))
+    is_notes = extension == b"json" and (_is_takeout(name[:-5]) or name == ALBUMS)
+    return bool(dot) and (extension in MEDIA or is_notes)
 
 
 def _is_takeout(stem: bytes) -> bool:
     """Say whether Google Takeout names the notes of a photo so: IMG_1.jpg, IMG_1.jpg.supplemental-me, IMG_1.jpg(2)."""
-    stem = _TAKEOUT_COPY.sub(b"", stem)
-    title, dot, last = stem.rpartition(b".")
-    if dot and last.lower() in MEDIA:
+    text = stem.decode("utf-8", "surrogateescape")
+    title, word, number = parted(text)
+    if word and (len(word) >= _TAKEOUT_SURE or _has_media_extension(title)):
         return True
-    if dot and last and _TAKEOUT_NOTES.startswith(last):
-        return len(last) >= _TAKEOUT_SURE or is_media(title)
-    return len(stem.decode("utf-8", "replace")) == _TAKEOUT_CUT
+    body = text.removesuffix(number)
+    return _has_media_extension(body) or was_cut(body)
+
+
+def _has_media_extension(name: str) -> bool:
+    _, dot, extension = name.rpartition(".")
+    return bool(dot) and extension.lower().encode("utf-8", "surrogateescape") in MEDIA
 
 
 class Rules:
@@ -83,7 +89,7 @@ class Rules:
         lines = tuple(patterns)
         for line in lines:
             _checked(line)
-        self._spec = _spec(lines) if lines else None
+        self._spec = spec_of(lines) if lines else None
 
     def excludes(self, path: bytes | str, *, is_folder: bool) -> bool:
         """Say whether ``path``, relative to the source and with ``/`` between folders, is to be left out."""
@@ -93,15 +99,24 @@ class Rules:
         return self._spec.match_file(text + "/" if is_folder else text)
 
 
-def _spec(lines: Sequence[str]) -> GitIgnoreSpec:
+def spec_of(lines: Sequence[str]) -> GitIgnoreSpec:
+    """The patterns of ``lines`` in gitignore syntax.
+
+    Raises:
+        ValueError, re.error, RecursionError, OverflowError: one of them is none.
+    """
     from pathspec import GitIgnoreSpec  # noqa: PLC0415 - a fifth of the start-up time, and most runs have no rules
 
-    return GitIgnoreSpec.from_lines(lines, backend="simple")
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # what a set like [[] may mean in a later Python is no news to users
+        return GitIgnoreSpec.from_lines(lines, backend="simple")
 
 
 def _checked(line: str) -> None:
     try:
-        _spec([line])
+        spec_of([line])
     except (ValueError, re.error, RecursionError, OverflowError) as error:
         message = f"exclude: not a gitignore pattern: {line[:60]!r}"
         raise ConfigError(message, "See https://git-scm.com/docs/gitignore for the syntax.") from error

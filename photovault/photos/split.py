@@ -22,7 +22,7 @@ from contextlib import suppress
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from photovault.photos import boxes, jpeg, tiff
+from photovault.photos import boxes, jpeg, raf, tiff
 from photovault.photos.window import Reader, Unclear, Window
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _format(head: bytes) -> Callable[[Window], Iterator[_Block]]:
         return _in_boxes
     if head[:4] in tiff.MAGICS:
         return _in_rw2 if head.startswith(_RW2_MAGIC) else _in_tiff
-    by_magic = {jpeg.MAGIC: _in_jpeg, boxes.PNG_MAGIC: _in_png, boxes.RIFF_MAGIC: _in_riff, _RAF_MAGIC: _in_raf}
+    by_magic = {jpeg.MAGIC: _in_jpeg, boxes.PNG_MAGIC: _in_png, boxes.RIFF_MAGIC: _in_riff, raf.MAGIC: _in_raf}
     return next((reader for magic, reader in by_magic.items() if head.startswith(magic)), _in_nothing)
 
 
@@ -173,8 +173,6 @@ def _video(window: Window, xmp: bytes, stop: int) -> int:
 _STRIPS, _TILES, _PREVIEW = (0x0111, 0x0117), (0x0144, 0x0145), (0x0201, 0x0202)
 _RW2_RAW, _RW2_JPEG = 0x0118, 0x002E
 _RW2_MAGIC = b"IIU\0"
-_RAF_MAGIC = b"FUJIFILMCCD-RAW "
-_RAF_PLACES = 84
 
 
 def _in_tiff(window: Window) -> Iterator[_Block]:
@@ -204,12 +202,10 @@ def _in_rw2(window: Window) -> Iterator[_Block]:
 
 
 def _in_raf(window: Window) -> Iterator[_Block]:
-    """Fujifilm: the header has three (place, length) pairs: a JPEG that carries the Exif, tables, sensor data."""
-    data = window.read(_RAF_PLACES, 24)
-    numbers = [int.from_bytes(data[at : at + 4], "big") for at in range(0, 24, 4)]
-    for start, length in zip(numbers[2::2], numbers[3::2], strict=True):
-        yield _Block(start, start + length)
-    yield from _in_jpeg(window, numbers[0], numbers[0] + numbers[1])
+    """Fujifilm: tables and sensor data, and a JPEG that carries the Exif."""
+    (preview, length), *others = raf.places(window)
+    yield from (_Block(start, start + length) for start, length in others)
+    yield from _in_jpeg(window, preview, preview + length)
 
 
 # Boxes and chunks ---------------------------------------------------------------------------------------------------

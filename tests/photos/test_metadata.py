@@ -1,17 +1,23 @@
-"""The date of a photo: from Exif, XMP, the movie header or the name; never from nonsense, and never an error."""
+"""The date of a photo: from Exif, XMP, the movie header or the name; never from nonsense; and never an error, for any bytes."""
 
 from __future__ import annotations
 
 import io
+import json
+import re
 import struct
+import time
 from datetime import datetime
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from photovault.photos.metadata import Taken, taken
+from photovault.facts import NOTHING, from_map, to_map
+from photovault.photos.metadata import facts_of
+from tests.support.formats import tiff
 
 ORIGINAL, DIGITIZED, CHANGED = 0x9003, 0x9004, 0x0132
 EXIF_IFD = 0x8769
@@ -19,8 +25,14 @@ WHEN = "2021:05:04 13:22:11"
 ISO = "2021-05-04T13:22:11"
 
 
+class Taken(NamedTuple):
+    when: str
+    source: str | None
+
+
 def ask(data: bytes, name: str = "photo") -> Taken | None:
-    return taken(lambda offset, length: data[offset : offset + length], len(data), name)
+    found = facts_of(lambda offset, length: data[offset : offset + length], len(data), name)
+    return Taken(found.taken, found.taken_source) if found.taken else None
 
 
 def when(data: bytes, name: str = "photo") -> str | None:
@@ -94,7 +106,9 @@ FORMATS = {
     "jpeg xl": box(b"JXL ", b"\r\n\x87\n") + box(b"Exif", b"\0" * 4, TIFF),
     "raf": b"FUJIFILMCCD-RAW ".ljust(84, b"\0") + struct.pack(">I", 100) + b"\0" * 12 + jpeg({ORIGINAL: WHEN}),
     "cr3": box(b"ftyp", b"crx ")
-    + box(b"moov", box(b"uuid", bytes.fromhex("85c0b687820f11e08111f4ce462b6a48"), box(b"CMT2", TIFF))),
+    + box(
+        b"moov", box(b"uuid", bytes.fromhex("85c0b687820f11e08111f4ce462b6a48"), box(b"CMT2", tiff({ORIGINAL: WHEN})))
+    ),
 }
 
 
@@ -225,13 +239,40 @@ def test_names(name: str, expected: str | None) -> None:
     assert ask(b"", name) == (Taken(when=expected, source="name") if expected else None)
 
 
+@pytest.mark.parametrize(
+    "text", [b"Get free photos of the sea", b"The wide sea", b"You skip", b"BMW, and how to wash it"]
+)
+def test_a_text_is_no_picture(text: bytes) -> None:
+    found = facts_of(lambda offset, length: text[offset : offset + length], len(text), "notes.txt")
+    assert (found.kind, found.width) == ("", None)
+
+
+def test_an_old_movie_without_a_brand() -> None:
+    data = b"\0\0\0\x08wide" + movie(SECONDS)[16:]
+    assert facts_of(lambda offset, length: data[offset : offset + length], len(data), "").kind == "mov"
+
+
 # Any bytes ----------------------------------------------------------------------------------------------------------
 
 REAL = [*FORMATS.values(), movie(SECONDS), with_xmp(b'<x exif:DateTimeOriginal="2021-05-04T13:22:11.25+02:00"/>')]
+STARTS = [
+    *(
+        b"\xff\xd8\xff\xe1\xff\xffExif\0\0II*\0\x08\0\0\0",
+        b"\xff\xd8\xff\xed\1\0Photoshop 3.0\x008BIM\4\4\0\0\0\0\0\xff\x1c\2",
+    ),
+    *(b"MM\0*\0\0\0\x08\0", b"II+\0\x08\0\0\0", b"IIU\0\x08\0\0\0", b"II*\0\x10\0\0\0CR\2\0", b"FUJIFILMCCD-RAW "),
+    *(b"\x89PNG\r\n\x1a\n\0\0\0\x80zTXtTitle\0\0", b"RIFF\xff\0\0\0WEBPVP8 ", b"GIF89a", b"BM", b"\xff\x0a"),
+    *(b"\0\0\0\x0cJXL \r\n\x87\n", b"\0\0\0\x10ftypheic\0\0\0\0\0\0\0\xffmeta\0\0\0\0"),
+    *(
+        b"\0\0\0\x10ftypqt  \0\0\0\0\0\0\0\xffmoov\0\0\0\x80meta",
+        b'{"photoTakenTime": {"timestamp":',
+        b"<x:xmpmeta adobe:ns:meta/ ",
+    ),
+]
 
 
 def check_any(data: bytes, name: str) -> None:
-    """None or a date that ``datetime`` can read, with few reads within the file."""
+    """Facts that a listing takes and gives back, a date that ``datetime`` can read, few reads within the file."""
     asked: list[int] = []
 
     def read_at(offset: int, length: int) -> bytes:
@@ -239,9 +280,14 @@ def check_any(data: bytes, name: str) -> None:
         asked.append(length)
         return data[offset : offset + length]
 
-    found = taken(read_at, len(data), name)
-    assert len(asked) <= 64
-    assert found is None or 1800 <= datetime.fromisoformat(found.when).year <= 2100
+    began = time.process_time()
+    found = facts_of(read_at, len(data), name)
+    assert time.process_time() - began < 2
+    assert len(asked) <= 256
+    assert sum(asked) <= 9 * 1024 * 1024
+    assert from_map(json.loads(json.dumps(to_map(found)))) == found
+    assert not re.search("[\\x00-\\x1f\\x7f\\ud800-\\udfff]", json.dumps(to_map(found), ensure_ascii=False))
+    assert found.taken is None or 1800 <= datetime.fromisoformat(found.taken).year <= 2100
 
 
 @settings(deadline=None)
@@ -250,7 +296,7 @@ def check_any(data: bytes, name: str) -> None:
     cut=st.integers(0, 300),
     changes=st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=8)), max_size=8),
 )
-def test_damaged_files_give_a_date_or_none(data: bytes, cut: int, changes: list[tuple[float, bytes]]) -> None:
+def test_damaged_files_give_facts(data: bytes, cut: int, changes: list[tuple[float, bytes]]) -> None:
     damaged = bytearray(data)
     for where, new in changes:
         at = int(where * min(len(data), 600))
@@ -258,15 +304,84 @@ def test_damaged_files_give_a_date_or_none(data: bytes, cut: int, changes: list[
     check_any(bytes(damaged[: max(0, len(damaged) - cut)]), "photo")
 
 
+@settings(deadline=None)
+@given(data=st.sampled_from(REAL), other=st.sampled_from(REAL), at=st.integers(0, 600), part=st.integers(0, 600))
+def test_files_within_files_give_facts(data: bytes, other: bytes, at: int, part: int) -> None:
+    check_any(data[:at] + other[part : part + 5_000] + data[at:], "photo")
+
+
 @given(data=st.binary(max_size=300), name=st.text(max_size=60) | st.from_regex(r"[12]\d{3}.?\d\d.?\d\d.{0,12}"))
-def test_any_bytes_and_any_name_give_a_date_or_none(data: bytes, name: str) -> None:
+def test_any_bytes_and_any_name_give_facts(data: bytes, name: str) -> None:
     check_any(data, name)
 
 
-def test_heic_extents_of_no_bytes_do_not_take_long() -> None:
+@settings(deadline=None)
+@given(start=st.sampled_from(STARTS), data=st.binary(max_size=300))
+def test_any_bytes_after_a_magic_give_facts(start: bytes, data: bytes) -> None:
+    check_any(start + data, "photo")
+
+
+# Files that are made to harm ----------------------------------------------------------------------------------------
+
+
+def bombs() -> dict[str, bytes]:
     rows = struct.pack(">HHH", 1, 0, 65535) * 16_000
     iloc = box(b"iloc", b"\0" * 6, struct.pack(">H", 16_000), rows)
-    assert ask(box(b"ftyp", b"heic\0\0\0\0mif1") + box(b"meta", b"\0" * 4, iloc)) is None
+    many = struct.pack(">HHHHII", 1, 7, 0, 1, 60, 60_000)
+    packet = b"<x>" + b"<a/>" * 15_000
+    infe = box(b"infe", b"\2\0\0\0", struct.pack(">HH4s", 1, 0, b"mime"), b"\0")
+    table = struct.pack("<4sIH", b"II*\0", 8, 4096) + struct.pack("<HHII", 0x8769, 4, 1, 8) * 4096 + b"\0" * 4
+    exif_after_exif = b"".join(
+        struct.pack(">HH", 0xFFE1, 14) + b"Exif\0\0" + b"II*\0" + b"\xff\xff" for _ in range(200)
+    )
+    loop = (
+        b"II*\0"
+        + struct.pack("<IH", 8, 400)
+        + b"".join(struct.pack("<HHII", n, 4, 32, 8) for n in range(0x014A, 0x014A + 400))
+    )
+    return {
+        "extents of no bytes": box(b"ftyp", b"heic\0\0\0\0mif1") + box(b"meta", b"\0" * 4, iloc),
+        "one item many times": box(b"ftyp", b"heic\0\0\0\0mif1" + b"\0" * 40)
+        + box(
+            b"meta",
+            b"\0" * 4,
+            box(b"iinf", b"\0" * 4, struct.pack(">H", 1), infe),
+            box(b"iloc", b"\0" * 4, b"\x44\0", struct.pack(">H", 4000), many.replace(b"\0\7", b"\0\1") * 4000),
+            box(b"idat", packet),
+        ),
+        "boxes in boxes": nested(20_000),
+        "a directory of directories": table,
+        "Exif after Exif": b"\xff\xd8" + exif_after_exif,
+        "directories that point at each other": loop,
+        "a JPEG of fill bytes": b"\xff\xd8" + b"\xff" * 2_000_000,
+        "tiny boxes": box(b"ftyp", b"isom\0\0\0\0") + struct.pack(">I4s", 8, b"free") * 500_000,
+        "tiny chunks": b"\x89PNG\r\n\x1a\n" + (struct.pack(">I", 0) + b"tEXt" + b"\0" * 4) * 300_000,
+        "a movie of user data": box(b"ftyp", b"isom\0\0\0\0")
+        + box(b"moov", box(b"udta", box(b"\xa9nam", b"\0\1\0\0x")) * 60_000),
+        "Canon within Canon": box(b"ftyp", b"crx \0\0\0\0")
+        + box(
+            b"moov", box(b"uuid", bytes.fromhex("85c0b687820f11e08111f4ce462b6a48"), box(b"CMT1", table[:2000])) * 300
+        ),
+    }
+
+
+def nested(levels: int) -> bytes:
+    return b"".join(struct.pack(">I4s", 8 * (levels - n), b"moov") for n in range(levels))
+
+
+@pytest.mark.parametrize("kind", bombs())
+def test_bombs_cost_little(kind: str) -> None:
+    check_any(bombs()[kind], "photo")
+
+
+def test_an_empty_file_is_nothing() -> None:
+    assert facts_of(lambda _offset, _length: b"", 0, "") is not None
+    assert facts_of(lambda _offset, _length: b"", 0, "") == NOTHING
+
+
+def test_a_file_that_shrinks_while_it_is_read_gives_facts() -> None:
+    data = FORMATS["tiff by pillow"]
+    assert facts_of(lambda offset, length: data[offset : offset + length][:10], len(data), "x").kind == "tiff"
 
 
 def test_an_error_of_the_disk_is_passed_on() -> None:
@@ -274,4 +389,4 @@ def test_an_error_of_the_disk_is_passed_on() -> None:
         raise OSError(5, "Input/output error")
 
     with pytest.raises(OSError, match="Input/output"):
-        taken(broken, 100, "photo.jpg")
+        facts_of(broken, 100, "photo.jpg")

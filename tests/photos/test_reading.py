@@ -26,7 +26,7 @@ def write(path: Path, data: bytes) -> bytes:
 
 def read(*paths: bytes, room: int = 1 << 20) -> tuple[list[FileRead | NotRead], memoryview]:
     buffer = memoryview(bytearray(room))
-    return read_batch(paths, buffer, OPTIONS), buffer
+    return read_batch(paths, buffer, OPTIONS).result(), buffer
 
 
 def test_files_lie_behind_each_other_in_the_buffer(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_files_lie_behind_each_other_in_the_buffer(tmp_path: Path) -> None:
         assert not answer.unsettled
 
 
-def test_stamp_mode_attributes_and_date_are_those_of_the_file(tmp_path: Path) -> None:
+def test_stamp_mode_and_attributes_are_those_of_the_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jpg", jpeg(2, taken="2021:05:04 13:22:11"))
     os.chmod(path, 0o640)
     os.setxattr(path, "user.b", b"2")
@@ -53,14 +53,12 @@ def test_stamp_mode_attributes_and_date_are_those_of_the_file(tmp_path: Path) ->
     assert answer.stamp == (b"a.jpg", st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
     assert answer.mode == 0o640
     assert answer.xattrs == (("user.a", b"1"), ("user.b", b"2"))
-    assert answer.taken is not None
-    assert answer.taken.when.startswith("2021-05-04T13:22:11")
 
 
 def test_attributes_can_be_left_out(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jpg", b"x")
     os.setxattr(path, "user.a", b"1")
-    (answer,) = read_batch([path], memoryview(bytearray(10)), OPTIONS._replace(xattrs=False))
+    (answer,) = read_batch([path], memoryview(bytearray(10)), OPTIONS._replace(xattrs=False)).result()
     assert isinstance(answer, FileRead)
     assert answer.xattrs == ()
 

@@ -98,6 +98,10 @@ def test_a_name_that_is_no_unicode_is_matched_as_well() -> None:
     assert Rules(["*.tmp"]).excludes(b"caf\xe9.tmp", is_folder=False)
 
 
+def test_a_set_with_a_bracket_in_it_is_a_pattern() -> None:
+    assert Rules(["[[]old*"]).excludes("[old].jpg", is_folder=False)
+
+
 @pytest.mark.parametrize("pattern", ["!", "a\\"])
 def test_a_bad_pattern_is_named(pattern: str) -> None:
     with pytest.raises(ConfigError) as caught:
