@@ -1,0 +1,154 @@
+"""From a decoded picture to its thumbnail: small, upright, sRGB, WebP; and to a number that similar pictures share.
+
+The picture is made small first, so that turning it and converting its colours cost little: averaged by whole factors
+while more than twice too large, then by a linear filter.  Grey of more than 8 bits is stretched, transparency put on white.
+
+``phash`` is the classic perceptual hash: of 32 x 32 grey pixels the 8 x 8 lowest frequencies of a cosine transform, a bit
+for each that is above their median.  It is computed in whole numbers, so that every machine gives the same bits.
+
+Guarantee: the same picture always gives the same bytes, by the same version of the library; no metadata is inside.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from functools import lru_cache
+from operator import mul
+from statistics import median
+from typing import Final, NamedTuple
+
+from PIL import Image, ImageCms
+
+EDGE: Final = 512  # pixels of the longer side at most
+ENOUGH: Final = 480  # and so many are kept, where a decoder can make them cheaply, of a picture that has more
+_QUALITY, _METHOD = 75, 1  # method 1 costs 20 % more time than 0 and gives 25 % less bytes; 2 gains 10 % more for 40 %
+_PROFILE_MAX: Final = 4 << 20
+_ALPHA: Final = frozenset(("RGBA", "LA", "PA", "La", "RGBa"))
+_DEEP: Final = frozenset(("I", "F"))
+_PROFILED: Final = frozenset(("RGB", "CMYK", "L", "LAB"))
+_SIDE, _LOW = 32, 8
+_ONE = 1 << 12  # the cosines' unit
+_COSINES: Final = [
+    [round(_ONE * math.cos(math.pi * row * (2 * at + 1) / (2 * _SIDE))) for at in range(_SIDE)] for row in range(_LOW)
+]
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Decoded(NamedTuple):
+    """A picture as a decoder gave it.
+
+    Attributes:
+        image: its pixels, or some of them: a decoder may have left out what a thumbnail does not need.
+        orientation: how it must still be turned, as Exif numbers it.
+        profile: its ICC profile, or empty.
+    """
+
+    image: Image.Image
+    orientation: int = 1
+    profile: bytes = b""
+
+
+class Thumbnail(NamedTuple):
+    """WebP, and the perceptual hash (64 bits)."""
+
+    webp: bytes
+    phash: int
+
+
+def made_of(decoded: Decoded) -> Thumbnail:
+    """The thumbnail of a picture.
+
+    Raises:
+        MemoryError: there is not enough.
+    """
+    small = _shrunk(_plain(decoded.image))
+    turn = _TURNS.get(decoded.orientation)
+    upright = small if turn is None else small.transpose(turn)
+    image = _srgb(_on_white(_eight_bits(upright)), decoded.profile)
+    out = io.BytesIO()
+    image.save(out, "WEBP", quality=_QUALITY, method=_METHOD, icc_profile=b"", exif=b"", xmp=b"")
+    return Thumbnail(out.getvalue(), phash(image))
+
+
+def phash(image: Image.Image) -> int:
+    """The perceptual hash of ``image``: 64 bits, of which similar pictures differ in few."""
+    grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX).tobytes()
+    rows = [grey[at : at + _SIDE] for at in range(0, len(grey), _SIDE)]
+    across = [[sum(map(mul, cosines, row)) for row in rows] for cosines in _COSINES]
+    found = [sum(map(mul, cosines, column)) for cosines in _COSINES for column in across]
+    middle = median(found[1:])  # the first is the mean brightness, which says nothing of the picture
+    return sum(1 << bit for bit, value in enumerate(found) if value > middle)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """In a mode whose pixels can be averaged."""
+    if image.mode in {"P", "PA", "1"}:
+        return image.convert("RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB")
+    return image.convert("I") if image.mode.startswith("I;") else image
+
+
+def _shrunk(image: Image.Image) -> Image.Image:
+    ratio = max(image.size) / EDGE
+    if ratio <= 1:
+        return image
+    size = (max(1, round(image.width / ratio)), max(1, round(image.height / ratio)))
+    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode not in _DEEP:
+        return image
+    low, high = image.getextrema()
+    if not (math.isfinite(low) and math.isfinite(high)) or high <= low:  # type: ignore[arg-type, operator]
+        return Image.new("L", image.size)
+    scale = 255 / (high - low)  # type: ignore[operator]
+    return image.convert("F").point(lambda value: value * scale - low * scale).convert("L")  # type: ignore[operator]
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode not in _ALPHA and "transparency" not in image.info:
+        return image
+    seen = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, seen).convert("RGB")
+
+
+def _srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    if 0 < len(profile) <= _PROFILE_MAX and image.mode in _PROFILED and not _is_srgb(profile):
+        try:
+            changed = _transform(profile, image.mode).apply(image)
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a broken profile: as if there were none
+            changed = None
+        if changed is not None:
+            return changed
+    return image.convert("RGB")
+
+
+def _is_srgb(profile: bytes) -> bool:
+    """By its description, which stands near the start, in ASCII or UTF-16."""
+    return b"sRGB" in profile[:4096].replace(b"\0", b"")
+
+
+@lru_cache(maxsize=8)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    """How to get to sRGB; the photos of a folder often have the same profile."""
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    return ImageCms.ImageCmsTransform(source, ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")), mode, "RGB")
+
+
+def orientation_of(image: Image.Image) -> int:
+    """How an opened picture must be turned, as its own metadata says; 1 if that cannot be read."""
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError):
+        return 1
+    return value if value in _TURNS else 1
