@@ -6,8 +6,14 @@ file has a place in a pack that is there and has its size.  Data: index objects 
 names (SHA-256); packs, all or a sample, too, and opened, and every part's id is computed again.  ``scrub`` needs no
 key: it compares names only.
 
-A finding says what is wrong and which files of which snapshots it costs.  Guarantee: after a check of all data without
-a finding, every file of every snapshot can be restored.  Nothing is changed by a check.
+Parts that are stored together as JPEG XL are not decoded: that takes fifty times as long as reading them, and needs a
+library that this computer may lack.  They are opened and compared with the SHA-256 that their pack keeps of them.  That
+is enough: exactly these bytes were decoded in another process and compared with the photo before they were stored.
+``audit`` and every restore decode them.
+
+A finding says what is wrong and which files of which snapshots it costs.  A lost thumbnail costs no photo.  Guarantee:
+after a check of all data without a finding, every file of every snapshot can be restored (what is JPEG XL: with a decoder
+that keeps to its standard).  Nothing is changed by a check.
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ from photovault.model import EntryKind, Finding
 from photovault.vault import format as fmt
 from photovault.vault.chains import gaps, rolled_back
 from photovault.vault.format import ObjectKind
-from photovault.vault.pack import ObjectReader, Region, open_object, regions
+from photovault.vault.pack import ObjectReader, Region, decode, grouped, open_object, regions
 from photovault.vault.reader import Reader
 from photovault.vault.vault import check_header
 
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
 FILES_SHOWN = 1000  # of one finding: a lost pack can cost more than anybody reads
 AHEAD = 6
 _CHANGED = "it was changed in the storage: do not trust it, put back the one from another copy of the vault"
+_ANEW = "no photo is lost; the next backup makes missing thumbnails anew, damaged ones are healed from another copy"
 _GONE = "if you removed it yourself on another device, back up once on that device; otherwise add a new one"
 
 
@@ -220,6 +227,15 @@ class _PackAnswer:
     why: str = ""
 
 
+@dataclass(slots=True, kw_only=True)
+class _Cost:
+    """What a bad pack costs: why it is bad, the files, and the thumbnails."""
+
+    why: str
+    files: list[str] = field(default_factory=list)
+    thumbnails: set[bytes] = field(default_factory=set)
+
+
 @dataclass(slots=True)
 class _Check:
     """One check, in the owner's thread; ``_read_pack`` runs in workers."""
@@ -234,7 +250,7 @@ class _Check:
     size: int = 0
     files: int = 0
     _bad: dict[bytes, str] = field(default_factory=dict)
-    _bad_packs: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    _bad_packs: dict[str, _Cost] = field(default_factory=dict)
     _good_pages: set[bytes] = field(default_factory=set)
 
     def singles(self) -> None:
@@ -266,7 +282,7 @@ class _Check:
 
     def _spoil(self, pack: bytes, parts: Iterable[bytes], why: str) -> None:
         name = fmt.object_name(ObjectKind.PACK, pack)
-        self._bad_packs.setdefault(name, (why, []))
+        self._bad_packs.setdefault(name, _Cost(why=why))
         for part in parts:
             self._bad.setdefault(part, name)
 
@@ -280,18 +296,26 @@ class _Check:
             return _PackAnswer(why="its bytes are not those it was stored with", good=self._good_parts(data))
         try:
             opened = open_object(self.vault.keyring, ObjectKind.PACK, data)
-            good = frozenset(r.record.part_id for r in opened.regions if self._is_good(opened.part, r))
+            good = self._good(opened.encoded, opened.regions)
         except DamageError as error:
             return _PackAnswer(why=error.what)
         whole = len(good) == len(opened.regions)
         return _PackAnswer(good=good, why="" if whole else "it holds parts that are not what they should be")
 
-    def _is_good(self, part: Callable[[Region], bytes], region: Region) -> bool:
+    def _good(self, encoded: Callable[[Region], bytes], found: Iterable[Region]) -> frozenset[bytes]:
+        """The parts that are what they should be; those of a group only if all of the group are."""
+        groups = (group for group in grouped(found) if all(self._is_good(encoded, region) for region in group))
+        return frozenset(region.record.part_id for group in groups for region in group)
+
+    def _is_good(self, encoded: Callable[[Region], bytes], region: Region) -> bool:
+        record = region.record
         try:
-            data = part(region)
+            data = encoded(region)
+            if record.codec in fmt.GROUPED:
+                return hashlib.sha256(data).digest() == record.digest
+            return self.vault.keyring.part_id(record.kind, decode(record, data)) == record.part_id
         except DamageError:
             return False
-        return self.vault.keyring.part_id(region.record.kind, data) == region.record.part_id
 
     def _good_parts(self, data: bytes) -> frozenset[bytes]:
         """Of a damaged pack, the parts that still open: damage to its padding costs none."""
@@ -302,10 +326,10 @@ class _Check:
         except PhotovaultError:
             return frozenset()
 
-        def part(region: Region) -> bytes:
-            return reader.part(region, data[region.offset : region.offset + region.sealed_size])
+        def encoded(region: Region) -> bytes:
+            return reader.encoded(region, data[region.offset : region.offset + region.sealed_size])
 
-        return frozenset(region.record.part_id for region in regions(records) if self._is_good(part, region))
+        return self._good(encoded, regions(records))
 
     def tree(self, one: NamedSnapshot) -> None:
         """Every listing and every file of a snapshot."""
@@ -340,6 +364,7 @@ class _Check:
                 continue
             self.files += 1
             sound &= self._parts(f"{label}:{inside}", entry.parts)
+            sound &= self._thumbnail(entry.facts.thumbnail)
         if sound and not folders:
             self._good_pages.add(page)
         return folders
@@ -347,23 +372,32 @@ class _Check:
     def _parts(self, file: str, parts: Iterable[bytes]) -> bool:
         """Whether all parts of a file have a good place; otherwise the file is noted."""
         for part in parts:
-            pack = self._bad.get(part)
-            if pack is None and not self.vault.places.has(part):
-                pack = "missing"
-                self._bad_packs.setdefault(pack, ("parts are in no pack of this vault", []))
-            if pack is not None:
-                files = self._bad_packs[pack][1]
-                if len(files) < FILES_SHOWN:
-                    files.append(file)
+            cost = self._cost(part)
+            if cost is not None:
+                if len(cost.files) < FILES_SHOWN:
+                    cost.files.append(file)
                 return False
         return True
 
+    def _thumbnail(self, part: bytes) -> bool:
+        """Whether a thumbnail, if there should be one, has a good place; otherwise it is noted."""
+        cost = self._cost(part) if part else None
+        if cost is None:
+            return True
+        cost.thumbnails.add(part)
+        return False
+
+    def _cost(self, part: bytes) -> _Cost | None:
+        """Where it is to be noted what the loss of a part costs; None when it is not lost."""
+        pack = self._bad.get(part)
+        if pack is None and not self.vault.places.has(part):
+            pack = ""
+            self._bad_packs.setdefault(pack, _Cost(why="parts are in no pack of this vault"))
+        return None if pack is None else self._bad_packs[pack]
+
     def report(self, snapshots: int, packs: int) -> CheckReport:
         """What was found."""
-        hint = "restore these files from another snapshot or another copy of the vault"
-        for name, (why, files) in sorted(self._bad_packs.items()):
-            where = "" if name == "missing" else name
-            self.findings.append(Finding(what=why, where=where, files=tuple(files), hint=hint if files else ""))
+        self.findings += (_finding(name, cost) for name, cost in sorted(self._bad_packs.items()))
         return CheckReport(
             findings=tuple(self.findings),
             notes=tuple(self.notes),
@@ -374,3 +408,13 @@ class _Check:
             bytes_read=self.size,
             slots=sum(1 for _ in self.vault.door.listing("keys/")),
         )
+
+
+def _finding(pack: str, cost: _Cost) -> Finding:
+    """What a bad pack, or the lack of one, costs."""
+    hint = "restore these files from another snapshot or another copy of the vault" if cost.files else ""
+    what = cost.why
+    if cost.thumbnails:
+        what += f"; thumbnails that are lost: {len(cost.thumbnails):,}"
+        hint = hint or _ANEW
+    return Finding(what=what, where=pack, files=tuple(cost.files), hint=hint)

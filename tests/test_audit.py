@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import shutil
 import zlib
@@ -19,18 +20,22 @@ from photovault.audit.tree import OTHER_FILE
 from photovault.errors import GateError, UnavailableError, UsageError
 from photovault.gate.door import Door, no_key
 from photovault.gate.ledger import Ledger, read_ledger
+from photovault.model import Entry, EntryKind
 from photovault.storage.memory import MemoryStorage
 from photovault.vault import format as fmt
 from photovault.vault import pack
 from photovault.vault.format import ObjectKind, PackEntry, PartKind
 from photovault.vault.pack import Draft, make_part, seal
+from photovault.vault.vault import no_unpack
 from photovault.vault.writer import Writer
 from photovault.workers import Workers
+from tests.support.album import IMAGE, commit, store_album
 from tests.support.devices import Computer, Silent
 from tests.support.faults import FaultyStorage, Killed
 from tests.support.photos import jpeg, put
 from tests.support.world import Clock
-from tests.vault.some import noise, spoil
+from tests.vault.some import Codec, noise, spoil
+from tests.vectors import make
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -638,3 +643,105 @@ def test_a_storage_that_fails_is_an_error_and_no_alarm(backed_up: Computer, stor
     failing = FaultyStorage(storage, at=12, on=("get",), fault=lambda: UnavailableError("the share is gone"))
     with pytest.raises(UnavailableError, match="the share is gone"):
         look(backed_up, failing)
+
+
+# Thumbnails, and parts that are stored together
+
+
+THUMBNAILS = [noise(500, "thumbnail"), noise(400, "another")]
+
+
+@pytest.fixture
+def codec(monkeypatch: pytest.MonkeyPatch) -> Codec:
+    """What decodes in every session of the test."""
+    made = Codec()
+    monkeypatch.setattr("photovault.app.session._unpacker", lambda _stack: made.unpack)
+    return made
+
+
+@pytest.fixture
+def album(computer: Computer, storage: MemoryStorage, codec: Codec) -> Computer:
+    with computer.app(storage).session() as session:
+        store_album(session, codec, thumbnails=THUMBNAILS)
+    return computer
+
+
+def grouped_pack(storage: MemoryStorage) -> str:
+    return max(names(storage, "packs/"), key=lambda name: len(storage.objects[name]))
+
+
+def test_thumbnails_and_groups_are_explained_and_counted(album: Computer, storage: MemoryStorage) -> None:
+    report = look(album, storage)
+    assert (report.alarms, report.notes) == ((), ())
+    assert (report.thumbnails, report.thumbnail_bytes) == (2, 900)
+    assert report.opaque == 0
+
+
+def test_what_nothing_here_decodes_is_said_and_no_alarm(
+    album: Computer, storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photovault.app.session._unpacker", lambda _stack: no_unpack)
+    report = look(album, storage)
+    assert report.alarms == ()
+    (note,) = report.notes
+    assert "2 parts" in note.what
+    assert "photovault[jxl]" in note.what
+    assert report.opaque == 2
+    assert report.opaque_bytes == (len(b"\xff\xd8 tables") + sum(map(len, IMAGE))) * 4 // 5
+
+
+def test_a_group_that_decodes_to_something_else_is_an_alarm(
+    album: Computer, storage: MemoryStorage, codec: Codec
+) -> None:
+    codec.made = {packed: jpeg[:-1] + b"?" for packed, jpeg in codec.made.items()}
+    report = look(album, storage)
+    assert any("not what its id says" in one.what and one.where.startswith("packs/") for one in report.alarms)
+
+
+def test_a_thumbnail_that_no_file_has_is_an_alarm(album: Computer, storage: MemoryStorage) -> None:
+    def hide(vault: Vault) -> None:
+        with Workers(1) as workers:
+            writer = Writer(vault, workers)
+            writer.add_thumbnail(b"128 numbers that are a face")
+            writer.finish()
+
+    before = set(storage.objects)
+    without_gate(album, storage, hide)
+    (planted,) = [name for name in storage.objects.keys() - before if name.startswith("packs/")]
+    assert planted in {one.where for one in look(album, storage).alarms}
+
+
+def test_a_canary_in_a_thumbnail_or_a_group_is_found(album: Computer, storage: MemoryStorage, tmp_path: Path) -> None:
+    for name, data in {"thumbnail": THUMBNAILS[0][:64], "group": IMAGE[1][500:540]}.items():
+        found = look(album, storage, put(tmp_path / name, data)).alarms
+        assert any("canary" in one.what and ".jpg" in one.what for one in found), name
+
+
+def test_a_pack_of_thumbnails_that_went_is_an_alarm(album: Computer, storage: MemoryStorage) -> None:
+    del storage.objects[min(names(storage, "packs/"), key=lambda name: len(storage.objects[name]))]
+    assert any("snapshots need" in one.what for one in look(album, storage).alarms)
+
+
+@pytest.mark.usefixtures("real_decoders")
+def test_a_photo_that_is_stored_as_jpeg_xl_is_restored_through_the_whole_program(
+    computer: Computer, storage: MemoryStorage, tmp_path: Path
+) -> None:
+    """By a real decoder, in a process of its own."""
+    with computer.app(storage).session() as session, Workers(1) as workers:
+        writer = Writer(session.vault, workers)
+        group = make.group([make.JPEG[:99], make.JPEG[99:]], 0, session.vault.keyring)
+        writer._add([record for record, _ in group], make.JPEG_XL)
+        entry = Entry(
+            name=b"a.jpg",
+            kind=EntryKind.FILE,
+            mode=0o644,
+            mtime_ns=0,
+            size=len(make.JPEG),
+            digest=hashlib.sha256(make.JPEG).digest(),
+            parts=tuple(record.part_id for record, _ in group),
+        )
+        commit(session, writer, [entry])
+    assert computer.restore(tmp_path / "out", storage=storage).damaged == ()
+    assert (tmp_path / "out" / "Pictures" / "a.jpg").read_bytes() == make.JPEG
+    report = look(computer, storage)
+    assert (report.alarms, report.notes) == ((), ())

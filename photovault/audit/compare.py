@@ -127,7 +127,7 @@ def _parts(one: Iterable[Record], other: Iterable[Record]) -> Iterator[str]:
     encoded = sum(left[part] != right[part] for part in left.keys() & right.keys())
     if encoded:
         yield f"{encoded} parts have the same contents and are encoded otherwise"
-    for kind in (PartKind.CONTENT, PartKind.LISTING):
+    for kind in (PartKind.CONTENT, PartKind.LISTING, PartKind.THUMBNAIL):
         gone, come = (
             Counter(record.kind for part, record in here.items() if part not in there)[kind]
             for here, there in ((left, right), (right, left))

@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from photovault.errors import DamageError, MissingError, UnknownVersionError
+from photovault.errors import DamageError, MissingError, RefusedError, UnknownVersionError
 
 if TYPE_CHECKING:
     from photovault.model import Entry
@@ -74,13 +74,13 @@ class Files:
             self._go_on(file)
 
     def finish(self, reader: Reader) -> None:
-        """Fetch what the files lack that are still waiting; one whose parts are lost is somebody else's finding."""
+        """Fetch what the files lack that are still waiting; parts that are lost or opaque are somebody else's finding."""
         waiting, self._waiting = self._waiting, {}
         for file in (file for files in waiting.values() for file in files):
             try:
                 while (part := file.next) is not None:
                     file.take(reader.part(part))
-            except (DamageError, MissingError, UnknownVersionError):
+            except (DamageError, MissingError, RefusedError, UnknownVersionError):
                 continue
             self._go_on(file)
 

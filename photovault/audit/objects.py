@@ -2,7 +2,8 @@
 
 Everything in a sealed object follows from its parts, their order, its size and the keys; so it is enough to open each
 region, to compare the salt and each part's id with what they must be, and to see that the size is the one that the
-contents have.  What a listing, an index or a snapshot says is encoded again and must give the same bytes: there is no
+contents have.  Parts that are stored together as JPEG XL are decoded for that; where nothing can decode them, they are
+counted, compared with their SHA-256 and said to be opaque.  What a listing, an index or a snapshot says is encoded again and must give the same bytes: there is no
 room in it for anything that this version does not know.
 """
 
@@ -12,20 +13,20 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from photovault.errors import DamageError, MissingError, UnknownVersionError
+from photovault.errors import DamageError, MissingError, RefusedError, UnknownVersionError
 from photovault.vault import format as fmt
 from photovault.vault.format import ObjectKind, PackEntry, PartKind
-from photovault.vault.pack import make_part, open_object
+from photovault.vault.pack import decode_group, grouped, make_part, open_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from photovault.audit.canaries import Canaries
     from photovault.crypto.keys import Keyring
     from photovault.gate.door import Door
     from photovault.model import Snapshot
     from photovault.vault.format import Record
-    from photovault.vault.pack import Opened
+    from photovault.vault.pack import Opened, Region, Unpack
 
 UNREADABLE = (DamageError, MissingError, UnknownVersionError)
 
@@ -37,7 +38,7 @@ class PackSeen:
     Attributes:
         why: what is wrong with it, or empty.
         records: its parts.
-        contents: their plaintexts, empty for listings.
+        contents: their plaintexts; empty for listings and thumbnails, None for what could not be decoded here.
         digest: SHA-256 of what an index must say of it.
         canaries: (part id, name of the canary) of parts that hold one.
         otherwise: how many listings are compressed in another way than this computer would.
@@ -46,34 +47,36 @@ class PackSeen:
 
     why: str = ""
     records: tuple[Record, ...] = ()
-    contents: tuple[bytes, ...] = ()
+    contents: tuple[bytes | None, ...] = ()
     digest: bytes = b""
     canaries: tuple[tuple[bytes, str], ...] = ()
     otherwise: int = 0
     epoch: int = 0
 
 
-def read_pack(door: Door, keyring: Keyring, canaries: Canaries, name: str) -> PackSeen:
+def read_pack(door: Door, keyring: Keyring, unpack: Unpack, canaries: Canaries, name: str) -> PackSeen:
     """Fetch, open and derive again a whole pack; what is wrong with it is in the answer."""
     try:
         data = _fetch(door, name)
         opened = open_object(keyring, ObjectKind.PACK, data)
         records = tuple(region.record for region in opened.regions)
         _check_size(records, len(data), uniform=True)
-        plains = tuple(_open_parts(opened, keyring))
+        plains = tuple(_open_parts(opened, keyring, unpack))
     except UNREADABLE as error:
         return PackSeen(why=error.what)
-    found = ((record.part_id, canaries.find(plain)) for record, plain in zip(records, plains, strict=True))
-    pages = [record.kind is PartKind.LISTING for record in records]
+    found = ((record.part_id, canaries.find(plain or b"")) for record, plain in zip(records, plains, strict=True))
+    contents = [
+        plain if record.kind is PartKind.CONTENT else b"" for record, plain in zip(records, plains, strict=True)
+    ]
     return PackSeen(
         records=records,
-        contents=tuple(b"" if page else plain for page, plain in zip(pages, plains, strict=True)),
+        contents=tuple(contents),
         digest=index_digest(PackEntry(name=fmt.digest_of(name), size=len(data), records=records)),
         canaries=tuple((part_id, canary) for part_id, canary in found if canary),
         otherwise=sum(
             make_part(keyring, PartKind.LISTING, plain, compress=True)[0] != record
-            for page, plain, record in zip(pages, plains, records, strict=True)
-            if page
+            for plain, record in zip(plains, records, strict=True)
+            if record.kind is PartKind.LISTING and plain is not None
         ),
         epoch=fmt.read_preamble(data, ObjectKind.PACK).epoch,
     )
@@ -130,13 +133,32 @@ def _check_id(keyring: Keyring, record: Record, plain: bytes) -> None:
         raise DamageError("it holds a part that is not what its id says")
 
 
-def _open_parts(opened: Opened, keyring: Keyring) -> Iterator[bytes]:
-    """The plaintext of every part, each derived again."""
-    for region in opened.regions:
-        plain = opened.part(region)
-        _check_id(keyring, region.record, plain)
-        if region.record.kind is PartKind.LISTING:
+def _open_parts(opened: Opened, keyring: Keyring, unpack: Unpack) -> Iterator[bytes | None]:
+    """The plaintext of every part, each derived again; None for what nothing here can decode."""
+    for group in grouped(opened.regions):
+        if group[0].record.codec in fmt.GROUPED:
+            yield from _open_group(opened, group, keyring, unpack)
+            continue
+        plain = opened.part(group[0])
+        _check_id(keyring, group[0].record, plain)
+        if group[0].record.kind is PartKind.LISTING:
             check_page(plain)
+        yield plain
+
+
+def _open_group(opened: Opened, group: Sequence[Region], keyring: Keyring, unpack: Unpack) -> Iterator[bytes | None]:
+    """The plaintexts of parts that are encoded together."""
+    records, encoded = [region.record for region in group], [opened.encoded(region) for region in group]
+    for record, share in zip(records, encoded, strict=True):
+        if hashlib.sha256(share).digest() != record.digest:
+            raise DamageError("it holds a part that is not what its digest says")
+    try:
+        plains = decode_group(records, encoded, unpack)
+    except RefusedError:
+        yield from (None for _ in group)
+        return
+    for record, plain in zip(records, plains, strict=True):
+        _check_id(keyring, record, plain)
         yield plain
 
 

@@ -31,7 +31,7 @@ from photovault.gate.ledger import Event
 from photovault.model import Finding
 from photovault.vault import format as fmt
 from photovault.vault import slots as key_slots
-from photovault.vault.format import ObjectKind
+from photovault.vault.format import ObjectKind, PartKind
 from photovault.vault.vault import NamedSnapshot, check_header
 
 if TYPE_CHECKING:
@@ -112,6 +112,12 @@ class _Pack:
     foreign: bool = False
 
 
+def _count(tally: list[int], size: int) -> None:
+    """One more, of so many bytes."""
+    tally[0] += 1
+    tally[1] += size
+
+
 class _Audit:
     """One audit, in the owner's thread; ``read_pack`` runs in workers."""
 
@@ -134,6 +140,8 @@ class _Audit:
         self._gone: dict[bytes, str] = {}
         self._epochs: set[int] = set()
         self._otherwise = 0
+        self._opaque = [0, 0]
+        self._thumbnails = [0, 0]
         self._slot_kinds: Counter[str] = Counter()
         self._hits: dict[bytes, str] = {}
 
@@ -249,7 +257,7 @@ class _Audit:
         order = {name: number for number, name in enumerate(self._vault.places.packs())}
         names = sorted(self._of("packs/"), key=lambda name: order.get(fmt.digest_of(name), len(order)))
         self._progress.total(len(names), sum(self._stored[name] for name in names))
-        work = partial(read_pack, self._door, self._vault.keyring, self._subject.canaries)
+        work = partial(read_pack, self._door, self._vault.keyring, self._vault.unpack, self._subject.canaries)
         for name, seen in self._workers.ordered(work, names, AHEAD):
             self._progress.advance(1, self._stored[name], name)
             if seen.why:
@@ -263,7 +271,12 @@ class _Audit:
         self._otherwise += seen.otherwise
         self._here.update(record.part_id for record in seen.records)
         for record, plain in zip(seen.records, seen.contents, strict=True):
-            self._files.part(record.part_id, plain)
+            if plain is None:
+                _count(self._opaque, record.stored)
+            elif record.kind is PartKind.CONTENT:
+                self._files.part(record.part_id, plain)
+            elif record.kind is PartKind.THUMBNAIL:
+                _count(self._thumbnails, record.stored)
         needed = self._tree.needed
         owner = Owner(0)
         for record in seen.records:
@@ -313,6 +326,12 @@ class _Audit:
                 self._alarm(name, "only this device's snapshots need it, and the ledger has no line of it", _TAMPERED)
         if left_over:
             self._note_left_over(left_over)
+        if self._opaque[0]:
+            what = (
+                f"{self._opaque[0]:,} parts ({self._opaque[1]:,} bytes) are JPEG XL, which nothing here decodes: they were"
+                " not looked into; python -m pip install 'photovault[jxl]'"
+            )
+            self._note("packs", what)
         if self._otherwise:
             what = f"{self._otherwise} of them are compressed otherwise than here: another zlib, or not by photovault"
             self._note("listings", what)
@@ -378,6 +397,10 @@ class _Audit:
             size=sum(self._stored.values()),
             lines=self._book.lines,
             since=self._book.since,
+            thumbnails=self._thumbnails[0],
+            thumbnail_bytes=self._thumbnails[1],
+            opaque=self._opaque[0],
+            opaque_bytes=self._opaque[1],
         )
 
     def _learned(self) -> Learned:

@@ -99,7 +99,7 @@ class Tree:
             elif one.kind is EntryKind.FOLDER:
                 visit.todo.append(one)
             else:
-                self._need(one.parts, owner)
+                self._need(one.needed, owner)
                 link = one.kind is EntryKind.LINK
                 if not link and not self._files.expect(one):
                     self.alarms.append(Finding(what=OTHER_FILE, where=_below(path, one), hint=_ODD))
@@ -125,10 +125,10 @@ def files_with(reader: Reader, snapshots: Iterable[NamedSnapshot], parts: frozen
     found: dict[bytes, str] = {}
     for one in snapshots:
         for path, entry in reader.walk(one.snapshot.root):
-            if isinstance(entry, DamageError) or parts.isdisjoint(entry.parts):
+            if isinstance(entry, DamageError) or parts.isdisjoint(entry.needed):
                 continue
             where = f"{one.id[:8]}:" + "/".join(map(fmt.shown, path))
-            found |= dict.fromkeys(parts.intersection(entry.parts) - found.keys(), where)
+            found |= dict.fromkeys(parts.intersection(entry.needed) - found.keys(), where)
     return found
 
 

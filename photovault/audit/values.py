@@ -61,6 +61,8 @@ class AuditReport:
         left: what left, by day, destination and kind.
         lines: of the ledger.
         since: when the ledger began, or empty.
+        thumbnails: how many of the parts are thumbnails, and ``thumbnail_bytes``.
+        opaque: how many parts nothing here could decode (JPEG XL), and ``opaque_bytes``.
     """
 
     alarms: tuple[Finding, ...]
@@ -71,6 +73,10 @@ class AuditReport:
     size: int
     lines: int
     since: str
+    thumbnails: int = 0
+    thumbnail_bytes: int = 0
+    opaque: int = 0
+    opaque_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,10 @@ object and ``ObjectReader`` single parts of one.  Guarantee: an object opens onl
 every byte of it is what was sealed, padding included.  Not guaranteed here: that the object is the one that was asked
 for (its name, the SHA-256 of its bytes, says that, and so does the part id that each part is bound to).
 
+A *group* is a run of parts that were encoded together, as one JPEG XL file (codec JXL, then JXL_MORE): ``grouped`` finds
+groups, ``decode_group`` gives the plaintexts of one.  Whoever decodes compares them with the part ids: a decoder is not
+trusted.
+
 ``Packer`` decides which part goes into which pack: the fullest of a few open packs that still has room, so that full
 packs waste little.  The choice depends on the order of the parts alone, never on timing.
 """
@@ -14,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from photovault.crypto.seal import ObjectKey, object_salt
@@ -22,7 +27,7 @@ from photovault.vault import format as fmt
 from photovault.vault.format import Codec, ObjectKind, PartKind, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from photovault.crypto.keys import Keyring
     from photovault.crypto.seal import Buffer
@@ -30,6 +35,9 @@ if TYPE_CHECKING:
 OPEN_PACKS = 3
 FULL_ENOUGH = 64 * 1024  # a pack with less room than this is closed: waiting longer saves nothing
 _COMPRESS_MIN = 128
+SOI = 2  # bytes of the marker that every JPEG begins with
+if TYPE_CHECKING:
+    Unpack = Callable[[bytes, int], bytes]  # a JPEG XL file and the size of the JPEG that it must decode to
 
 
 def make_part(keyring: Keyring, kind: PartKind, data: Buffer, *, compress: bool = False) -> tuple[Record, Buffer]:
@@ -65,9 +73,9 @@ class Draft:
         self.used = 0
         self.needed = fmt.OVERHEAD
 
-    def room_for(self, record: Record) -> bool:
-        """Whether the object stays within 16 MiB with this part."""
-        return self.needed + record.stored + fmt.PER_PART <= fmt.SIZE_MAX
+    def room_for(self, *records: Record) -> bool:
+        """Whether the object stays within 16 MiB with these parts."""
+        return self.needed + sum(record.stored + fmt.PER_PART for record in records) <= fmt.SIZE_MAX
 
     def add(self, record: Record, data: Buffer) -> None:
         """Append a part."""
@@ -75,6 +83,13 @@ class Draft:
         self.used += record.stored
         self.needed += record.stored + fmt.PER_PART
         self.records.append(record)
+
+    def extend(self, records: Iterable[Record], data: Buffer) -> None:
+        """Append parts, whose encoded bytes are one after another in ``data``."""
+        view, at = memoryview(data), 0
+        for record in records:
+            self.add(record, view[at : at + record.stored])
+            at += record.stored
 
     @property
     def room(self) -> int:
@@ -142,6 +157,18 @@ def regions(records: list[Record] | tuple[Record, ...]) -> Iterator[Region]:
         at += record.stored + fmt.TAG
 
 
+def grouped(found: Iterable[Region]) -> Iterator[tuple[Region, ...]]:
+    """The parts of an object in order, those of a group together, every other one by itself."""
+    group: list[Region] = []
+    for region in found:
+        if group and region.record.codec is not Codec.JXL_MORE:
+            yield tuple(group)
+            group = []
+        group.append(region)
+    if group:
+        yield tuple(group)
+
+
 class ObjectReader:
     """Opens single parts of one object, given its first 112 bytes."""
 
@@ -166,10 +193,14 @@ class ObjectReader:
         return fmt.read_records(trailer, self._kind)
 
     def part(self, region: Region, sealed: Buffer) -> bytes:
-        """The plaintext of one part."""
+        """The plaintext of one part that is in no group."""
+        return decode(region.record, self.encoded(region, sealed))
+
+    def encoded(self, region: Region, sealed: Buffer) -> bytes:
+        """One part as it was encoded."""
         if len(sealed) != region.sealed_size:
             raise DamageError("a stored object is cut short")
-        return decode(region.record, self._key.open(region.number, sealed, region.record.associated))
+        return self._key.open(region.number, sealed, region.record.associated)
 
     def part_into(self, region: Region, sealed: Buffer, out: memoryview) -> None:
         """One part as it was encoded, into ``out``."""
@@ -184,9 +215,11 @@ class ObjectReader:
 
 
 def decode(record: Record, encoded: bytes) -> bytes:
-    """Undo a part's codec; never makes more than the length that the record promises."""
+    """Undo the codec of a part that is in no group; never makes more than the length that the record promises."""
     if record.codec is Codec.PLAIN:
         return encoded
+    if record.codec in fmt.GROUPED:
+        raise DamageError("a stored part decodes only with its group")
     try:
         machine = zlib.decompressobj()
         data = machine.decompress(encoded, record.length + 1)
@@ -195,6 +228,43 @@ def decode(record: Record, encoded: bytes) -> bytes:
     if len(data) != record.length or not machine.eof or machine.unused_data:
         raise DamageError("a stored part does not decode")
     return data
+
+
+def group_records(parts: Sequence[tuple[bytes, int]], jxl: bytes, skip: int) -> list[Record] | None:
+    """The records of parts (id, length in bytes) that are encoded together; None when that is no possible group.
+
+    The encoded bytes are cut in proportion to the lengths, so that none is larger than its plaintext.
+    """
+    whole = sum(length for _, length in parts)
+    if not 0 < len(jxl) <= whole <= fmt.GROUP_MAX - skip or not 0 <= skip <= fmt.SKIP_MAX:
+        return None
+    records, at, codec = [], 0, Codec.JXL
+    for part_id, length in parts:
+        start, at = at, at + length
+        share = jxl[len(jxl) * start // whole : len(jxl) * at // whole]
+        digest = hashlib.sha256(share).digest()
+        records.append(Record(part_id, PartKind.CONTENT, codec, length, len(share), digest, skip))
+        codec, skip = Codec.JXL_MORE, 0
+    too_large = any(max(record.length, record.stored) > fmt.PART_MAX for record in records)
+    return None if too_large or not Draft(ObjectKind.PACK, bytearray()).room_for(*records) else records
+
+
+def decode_group(records: Sequence[Record], encoded: Iterable[bytes], unpack: Unpack) -> list[bytes]:
+    """The plaintexts of the parts of a group; the caller compares them with the part ids.
+
+    Raises:
+        DamageError: they do not decode to what the records promise.
+        RefusedError: there is no decoder here.
+    """
+    skip, lengths = records[0].skip, [record.length for record in records]
+    size = skip + sum(lengths)
+    if records[0].codec is not Codec.JXL or size > fmt.GROUP_MAX:
+        raise DamageError("a group of stored parts is not whole")
+    jpeg = memoryview(unpack(b"".join(encoded), size))
+    if len(jpeg) != size:
+        raise DamageError("a group of stored parts does not decode")
+    ends = accumulate(lengths, initial=skip)
+    return [bytes(jpeg[start:end]) for start, end in pairwise(ends)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,8 +276,12 @@ class Opened:
     data: memoryview
 
     def part(self, region: Region) -> bytes:
-        """The plaintext of one part."""
+        """The plaintext of one part that is in no group."""
         return self.reader.part(region, self._sealed(region))
+
+    def encoded(self, region: Region) -> bytes:
+        """One part as it was encoded."""
+        return self.reader.encoded(region, self._sealed(region))
 
     def verify(self) -> None:
         """Open every part and keep none: DamageError when one does not open."""
@@ -244,18 +318,22 @@ def open_single(keyring: Keyring, kind: ObjectKind, data: Buffer) -> bytes:
 
 
 class Packer:
-    """Sorts parts into packs.  Pages of listings have one of their own, so that a snapshot is browsed in few requests."""
+    """Sorts parts into packs.
+
+    Pages of listings have packs of their own, and so do thumbnails, so that a snapshot is browsed in few requests.
+    """
 
     def __init__(self) -> None:
         """Start with no open pack."""
         self._open: list[Draft] = []
-        self._listings: Draft | None = None
+        self._apart: dict[PartKind, Draft] = {}
 
-    def place(self, record: Record) -> Draft | None:
-        """The open pack that ``record`` should go into, or None when a new one must be started."""
+    def place(self, *records: Record) -> Draft | None:
+        """The open pack that all of ``records`` (of one kind) should go into, or None when a new one must be started."""
         fullest = None
-        for draft in self._open if record.kind is PartKind.CONTENT else [self._listings]:
-            if draft is not None and draft.room_for(record) and (fullest is None or draft.needed > fullest.needed):
+        kind = records[0].kind
+        for draft in self._open if kind is PartKind.CONTENT else filter(None, [self._apart.get(kind)]):
+            if draft.room_for(*records) and (fullest is None or draft.needed > fullest.needed):
                 fullest = draft
         return fullest
 
@@ -263,7 +341,8 @@ class Packer:
         """A new open pack for ``record``, and the one that is closed to make room for it."""
         draft, closed = Draft(ObjectKind.PACK, buffer), None
         if record.kind is not PartKind.CONTENT:
-            self._listings, closed = draft, self._listings
+            closed = self._apart.get(record.kind)
+            self._apart[record.kind] = draft
             return draft, closed
         if len(self._open) == OPEN_PACKS:
             closed = max(self._open, key=lambda draft: draft.needed)
@@ -275,14 +354,14 @@ class Packer:
         """Take ``draft`` from the open packs when hardly anything more fits."""
         if draft.room >= FULL_ENOUGH:
             return False
-        if draft is self._listings:
-            self._listings = None
-        else:
+        if draft in self._open:
             self._open.remove(draft)
+        else:
+            self._apart = {kind: other for kind, other in self._apart.items() if other is not draft}
         return True
 
     def rest(self) -> list[Draft]:
         """Close all."""
-        rest = [*self._open, *([self._listings] if self._listings else [])]
-        self._open, self._listings = [], None
+        rest = [*self._open, *(self._apart[kind] for kind in sorted(self._apart))]
+        self._open, self._apart = [], {}
         return rest

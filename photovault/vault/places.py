@@ -2,31 +2,39 @@
 
 A SQLite file in the cache folder: packs, the place of each part, which index objects were read, and the plaintext of
 snapshots, so that nothing is fetched twice.  Everything in it can be made again from the vault, and nothing in it is
-trusted: a wrong place fails to open.  A file that is damaged or of another version is thrown away and begun anew.
+trusted: a wrong place fails to open.  The place of a part that is in a group knows all of the group, because only together
+they decode.  A file that is damaged or of another version is thrown away and begun anew.
 Only the owner's thread uses it.
 """
 
 from __future__ import annotations
 
+import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from photovault.database import open_database
+from photovault.errors import PhotovaultError
+from photovault.vault import format as fmt
 from photovault.vault.format import Codec, PackEntry, PartKind, Record, encode_index, read_index
-from photovault.vault.pack import Region, regions
+from photovault.vault.pack import Region, grouped, regions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-_VERSION = 2
+_VERSION = 3
 _ASKED_OFTEN = 2000  # from so many questions on a filter pays
 _FILTER_BYTES = 8 * 1024 * 1024
 _SCHEMA = """
 CREATE TABLE packs (id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, size INTEGER NOT NULL, pending BLOB);
 CREATE TABLE parts (part BLOB PRIMARY KEY, pack INTEGER NOT NULL, number INTEGER NOT NULL, offset INTEGER NOT NULL,
-    kind INTEGER NOT NULL, codec INTEGER NOT NULL, length INTEGER NOT NULL, stored INTEGER NOT NULL) WITHOUT ROWID;
+    kind INTEGER NOT NULL, codec INTEGER NOT NULL, length INTEGER NOT NULL, stored INTEGER NOT NULL,
+    skip INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE groups (pack INTEGER NOT NULL, first INTEGER NOT NULL, records BLOB NOT NULL, PRIMARY KEY (pack, first))
+    WITHOUT ROWID;
 CREATE TABLE indexes (name BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE snapshots (name BLOB PRIMARY KEY, plain BLOB NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
 """
@@ -34,16 +42,49 @@ CREATE TABLE snapshots (name BLOB PRIMARY KEY, plain BLOB NOT NULL, checksum INT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A part in a pack: the pack's name (SHA-256), its size, and the part's region."""
+    """A part in a pack.
+
+    Attributes:
+        pack: the pack's name (SHA-256).
+        size: of the pack, bytes.
+        region: of the part.
+        group: the regions of all parts that it is encoded with, its own among them, in order; empty for most parts.
+    """
 
     pack: bytes
     size: int
     region: Region
+    group: tuple[Region, ...] = ()
+
+    @property
+    def start(self) -> int:
+        """Where in the pack the bytes begin that the part is decoded from."""
+        return (self.group[0] if self.group else self.region).offset
+
+    @property
+    def end(self) -> int:
+        """Where they end."""
+        last = self.group[-1] if self.group else self.region
+        return last.offset + last.sealed_size
+
+    def is_with(self, other: Place) -> bool:
+        """Whether both parts are decoded from the same bytes."""
+        return self.pack == other.pack and self.start == other.start
 
     @property
     def pack_name(self) -> str:
         """The object's name in the storage."""
         return f"packs/{self.pack[:1].hex()}/{self.pack.hex()}"
+
+
+def _around(region: Region, records: tuple[Record, ...], at: int) -> tuple[Region, ...]:
+    """The regions of a group whose ``at``-th part has this region."""
+    offset = region.offset - sum(record.stored + fmt.TAG for record in records[:at])
+    found = []
+    for number, record in enumerate(records, region.number - at):
+        found.append(Region(number=number, offset=offset, record=record))
+        offset += record.stored + fmt.TAG
+    return tuple(found)
 
 
 class _Filter:
@@ -82,8 +123,8 @@ class Places:
 
     def clear(self) -> None:
         """Forget everything about packs and parts."""
-        for table in ("packs", "parts", "indexes"):
-            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names are the three above
+        for table in ("packs", "parts", "groups", "indexes"):
+            self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names are the four above
 
     def add_pack(self, pack: PackEntry, *, indexed: bool) -> None:
         """Remember a pack and its parts; a part that has a place already keeps it."""
@@ -96,8 +137,9 @@ class Places:
         (number,) = self._db.execute("SELECT id FROM packs WHERE name = ?", (pack.name,)).fetchone()
         if self._filter is not None:
             self._filter.add(record.part_id for record in pack.records)
+        found = tuple(regions(pack.records))
         self._db.executemany(
-            "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 (
                     r.record.part_id,
@@ -108,8 +150,17 @@ class Places:
                     r.record.codec,
                     r.record.length,
                     r.record.stored,
+                    r.record.skip,
                 )
-                for r in regions(pack.records)
+                for r in found
+            ),
+        )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO groups VALUES (?, ?, ?)",
+            (
+                (number, group[0].number, fmt.encode_index_parts(region.record for region in group))
+                for group in grouped(found)
+                if len(group) > 1
             ),
         )
 
@@ -138,15 +189,31 @@ class Places:
     def find(self, part_id: bytes) -> Place | None:
         """The place of a part."""
         row = self._db.execute(
-            "SELECT packs.name, packs.size, number, offset, kind, codec, length, stored"
+            "SELECT packs.name, packs.size, packs.id, number, offset, kind, codec, length, stored, skip"
             " FROM parts JOIN packs ON packs.id = parts.pack WHERE part = ?",
             (part_id,),
         ).fetchone()
         if row is None:
             return None
-        pack, size, number, offset, kind, codec, length, stored = row
-        record = Record(part_id=part_id, kind=PartKind(kind), codec=Codec(codec), length=length, stored=stored)
-        return Place(pack=pack, size=size, region=Region(number=number, offset=offset, record=record))
+        pack, size, pack_id, number, offset, kind, codec, length, stored, skip = row
+        record = Record(part_id, PartKind(kind), Codec(codec), length, stored, skip=skip)
+        region = Region(number=number, offset=offset, record=record)
+        group = self._group(pack_id, region) if record.codec in fmt.GROUPED else ()
+        return Place(pack=pack, size=size, region=region, group=group)
+
+    def _group(self, pack_id: int, region: Region) -> tuple[Region, ...]:
+        """All of a part's group; of one whose group is not known, only itself: if that is not all, it will not decode."""
+        row = self._db.execute(
+            "SELECT first, records FROM groups WHERE pack = ? AND first <= ? ORDER BY first DESC LIMIT 1",
+            (pack_id, region.number),
+        ).fetchone()
+        with suppress(PhotovaultError, struct.error):  # a bit of it rotted here
+            if row is not None:
+                records = fmt.read_index_parts(row[1])
+                at = region.number - row[0]
+                if at < len(records) and records[at].part_id == region.record.part_id:
+                    return _around(region, records, at)
+        return (region,)
 
     def parts_of(self, pack: bytes) -> list[bytes]:
         """The parts that have their place in one pack."""

@@ -3,28 +3,35 @@
 ``Reader`` belongs to the owner's thread and knows where parts are; ``Fetcher`` may be used by workers and fetches what
 it is told to.  Parts that lie side by side in one pack are fetched in one request.  A part that is missing or damaged
 is a value in the answer, not an exception, so that it costs only the files that need it.
+
+A part of a group is fetched with all of its group and decoded with it, once: what was decoded beside the wanted parts is kept
+for the next request, up to 32 MiB of it.  Guarantee: what a decoder gives is handed out only if it is what the part's id says.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from contextlib import suppress
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from photovault.errors import DamageError, MissingError, PhotovaultError, UnknownVersionError
 from photovault.model import Entry, EntryKind
 from photovault.vault import format as fmt
+from photovault.vault.pack import decode_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from photovault.vault.pack import ObjectReader
+    from photovault.vault.pack import ObjectReader, Region
     from photovault.vault.places import Place
     from photovault.vault.vault import Vault
 
 GAP_MAX = 32 * 1024  # fetching so many bytes too many is cheaper than another request
 RUN_MAX = 8 * 1024 * 1024
 _READERS_MAX = 512
+_BESIDE_BYTES = 32 * 1024 * 1024
 _AHEAD_PARTS = 256
 _AHEAD_BYTES = 8 * 1024 * 1024
 
@@ -36,12 +43,24 @@ class Fetcher:
         """Read through the vault's door with its keys."""
         self._vault = vault
         self._readers: dict[bytes, ObjectReader] = {}
+        self._beside = _Beside()
         self._lock = threading.Lock()
 
     def fetch(self, places: Iterable[Place]) -> dict[bytes, bytes | PhotovaultError]:
-        """Plaintext, or what is wrong, by part id.  The caller bounds how much it asks for at once."""
+        """Plaintext, or what is wrong, by part id.  The caller bounds how much it asks for at once.
+
+        Raises:
+            RefusedError: there is nothing here that decodes what is asked for.
+        """
         found: dict[bytes, bytes | PhotovaultError] = {}
-        for run in runs(places):
+        unknown: list[Place] = []
+        for place in places:
+            kept = self._beside.take(place) if place.group else None
+            if kept is None:
+                unknown.append(place)
+            else:
+                found[place.region.record.part_id] = kept
+        for run in runs(unknown):
             found.update(self._run(run))
         return found
 
@@ -55,17 +74,47 @@ class Fetcher:
                 for place in run:
                     yield from self._run([place])
             return
-        for place in run:
-            at = place.region.offset - start
-            yield place.region.record.part_id, _open(reader, place, data[at : at + place.region.sealed_size])
+        for group, some in groupby(run, key=lambda place: place.group):
+            if group:
+                yield from self._open_group(reader, list(some), data, start)
+                continue
+            for place in some:
+                yield place.region.record.part_id, _open(reader, place, _sealed(place.region, data, start))
+
+    def _open_group(
+        self, reader: ObjectReader, wanted: Sequence[Place], data: memoryview, start: int
+    ) -> Iterator[tuple[bytes, bytes | PhotovaultError]]:
+        """Decode a group, once for all that is wanted of it; keep the rest."""
+        group = wanted[0].group
+        try:
+            encoded = [reader.encoded(region, _sealed(region, data, start)) for region in group]
+            plains = decode_group([region.record for region in group], encoded, self._vault.unpack)
+            self._check(group, plains)
+        except DamageError as error:
+            what = DamageError(f"{wanted[0].pack_name} is damaged: {error.what}")
+            yield from ((place.region.record.part_id, what) for place in wanted)
+            return
+        by_number = {region.number: plain for region, plain in zip(group, plains, strict=True)}
+        for place in wanted:
+            yield place.region.record.part_id, by_number[place.region.number]
+        asked = {place.region.number for place in wanted}
+        for number, plain in by_number.items():
+            if number not in asked:
+                self._beside.keep((wanted[0].pack, number), plain)
+
+    def _check(self, group: Iterable[Region], plains: Iterable[bytes]) -> None:
+        """DamageError unless a group was decoded to what its part ids say."""
+        for region, plain in zip(group, plains, strict=True):
+            if self._vault.keyring.part_id(region.record.kind, plain) != region.record.part_id:
+                raise DamageError("a group of stored parts decodes to something else than was stored")
 
     def _fetched(self, run: Sequence[Place]) -> tuple[ObjectReader, int, memoryview]:
         """What opens the parts of a run, where its bytes begin in the pack, and the bytes; one request if it can be."""
         first = run[0]
-        reader, start = self._readers.get(first.pack), first.region.offset
+        reader, start = self._readers.get(first.pack), first.start
         if reader is None and start == fmt.HEAD_END:
             start = 0  # the pack's beginning comes along
-        data = memoryview(self._vault.door.get(first.pack_name, start, _end(run[-1]) - start))
+        data = memoryview(self._vault.door.get(first.pack_name, start, run[-1].end - start))
         if reader is None:
             reader = self._readers.get(first.pack) or self._reader(first, data if start == 0 else None)
         return reader, start, data
@@ -94,24 +143,50 @@ def _open(reader: ObjectReader, place: Place, sealed: memoryview) -> bytes | Pho
         return DamageError(f"{place.pack_name} is damaged: {error.what}")
 
 
-def _end(place: Place) -> int:
-    return place.region.offset + place.region.sealed_size
+def _sealed(region: Region, data: memoryview, start: int) -> memoryview:
+    """The stored bytes of a region, of ``data`` that begins at ``start`` in the pack."""
+    at = region.offset - start
+    return data[at : at + region.sealed_size]
+
+
+class _Beside:
+    """Parts that were decoded because others of their group were asked for.  Each is given away once.  For several threads."""
+
+    def __init__(self) -> None:
+        self._parts: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def keep(self, key: tuple[bytes, int], plain: bytes) -> None:
+        """Keep the part at a region of a pack; the oldest ones go when there are too many bytes."""
+        with self._lock:
+            self._size += len(plain) - len(self._parts.pop(key, b""))
+            self._parts[key] = plain
+            while self._size > _BESIDE_BYTES:
+                self._size -= len(self._parts.popitem(last=False)[1])
+
+    def take(self, place: Place) -> bytes | None:
+        """The part of this place, if it is kept."""
+        with self._lock:
+            plain = self._parts.pop((place.pack, place.region.number), None)
+            self._size -= len(plain or b"")
+            return plain
 
 
 def runs(places: Iterable[Place]) -> Iterator[list[Place]]:
-    """Group places into requests: one pack each, near each other, at most 8 MiB."""
+    """Put places into requests: one pack each, near each other, at most 8 MiB, or one group, which may be larger."""
     run: list[Place] = []
-    for place in sorted(places, key=lambda place: (place.pack, place.region.offset)):
-        if run and (
-            place.pack != run[0].pack
-            or place.region.offset - _end(run[-1]) > GAP_MAX
-            or _end(place) - run[0].region.offset > RUN_MAX
-        ):
+    for place in sorted(places, key=lambda place: (place.pack, place.start, place.region.offset)):
+        if run and not place.is_with(run[-1]) and _is_far(place, run):
             yield run
             run = []
         run.append(place)
     if run:
         yield run
+
+
+def _is_far(place: Place, run: Sequence[Place]) -> bool:
+    return place.pack != run[0].pack or place.start - run[-1].end > GAP_MAX or place.end - run[0].start > RUN_MAX
 
 
 class Reader:

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING
 
 from photovault.crypto import keys as key_tree
 from photovault.crypto.keys import FIRST_EPOCH, Keyring
-from photovault.errors import AbsentError, DamageError, MissingError, NoVaultError, UnknownVersionError, UsageError
+from photovault.errors import (
+    AbsentError,
+    DamageError,
+    MissingError,
+    NoVaultError,
+    RefusedError,
+    UnknownVersionError,
+    UsageError,
+)
 from photovault.gate.door import Door, Outbound, SealedObject
 from photovault.model import Finding, Head, Snapshot
 from photovault.vault import format as fmt
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from photovault.crypto.seal import Buffer
     from photovault.gate.door import Book
     from photovault.storage.base import Storage
+    from photovault.vault.pack import Unpack
     from photovault.vault.places import Places
     from photovault.vault.slots import NewSlot, Secrets
 
@@ -73,15 +82,33 @@ class Refreshed:
     findings: tuple[Finding, ...]
 
 
+def no_unpack(_jxl: bytes, _size: int) -> bytes:
+    """Without a decoder: RefusedError, which says how to get one."""
+    raise RefusedError(
+        "photos in this vault are stored as JPEG XL, and nothing here can decode that",
+        "python -m pip install 'photovault[jxl]'; recover.py in the vault can use the program djxl instead",
+    )
+
+
 class Vault:
     """An opened vault."""
 
-    def __init__(self, storage: Storage, keyring: Keyring, places: Places, ledger: Book | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        keyring: Keyring,
+        places: Places,
+        ledger: Book | None = None,
+        *,
+        unpack: Unpack = no_unpack,
+    ) -> None:
         """Wire an opened keyring to its storage; ``ledger`` is told of everything that leaves.
 
+        ``unpack`` decodes a JPEG XL file to a JPEG of so many bytes, or raises DamageError; several threads may call it.
         ``heads`` goes into every snapshot that is committed: what the device has seen at each destination.
         """
         self.keyring = keyring
+        self.unpack = unpack
         self.heads: tuple[Head, ...] = ()
         self.door = Door(storage, self._reopen, ledger)
         self.places = places

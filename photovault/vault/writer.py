@@ -2,7 +2,8 @@
 
 The owner's thread decides what is new and which pack it goes into; a thread beside the workers seals a full pack, sends it
 through the gate and waits until the storage has it.  A part counts as stored only then.  ``finish`` closes the open packs, waits,
-and writes the index of every pack that no index lists, adopted ones too.  Until a snapshot refers to them, parts are
+and writes the index of every pack that no index lists, adopted ones too.  The parts of a group go into one pack, one after
+another, and stay so: nothing is ever put between parts that are next to each other.  Until a snapshot refers to them, parts are
 nobody's: an interrupted run leaves nothing that could be mistaken for a backup.
 """
 
@@ -16,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from photovault.vault import format as fmt
 from photovault.vault.format import ObjectKind, PackEntry, PartKind, Record
-from photovault.vault.pack import Draft, Packer, make_part, seal
+from photovault.vault.pack import SOI, Draft, Packer, group_records, make_part, seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
 
     from photovault.crypto.seal import Buffer
@@ -31,12 +32,23 @@ SEALING_MAX = 3  # packs being sealed and stored at a time: bounds memory
 
 @dataclass(slots=True, kw_only=True)
 class Written:
-    """What a writer has done so far, in parts, plaintext bytes and stored bytes."""
+    """What a writer has done so far, in parts, plaintext bytes and stored bytes.
+
+    Attributes:
+        thumbnails: new ones; they count as new parts too.
+        thumbnail_bytes: of these.
+        packed_bytes: plaintext of new parts that were stored as JPEG XL.
+        packed_stored: what that takes.
+    """
 
     new_parts: int = 0
     known_parts: int = 0
     new_bytes: int = 0
     known_bytes: int = 0
+    thumbnails: int = 0
+    thumbnail_bytes: int = 0
+    packed_bytes: int = 0
+    packed_stored: int = 0
     objects: int = 0
     stored_bytes: int = 0
 
@@ -58,24 +70,62 @@ class Writer:
         for _ in range(SEALING_MAX):
             self._outs.put(memoryview(mmap.mmap(-1, fmt.SIZE_MAX)))  # page-aligned, for direct writes
 
+    def has(self, part_id: bytes) -> bool:
+        """Whether the vault has a part, or will have it when this writer is done."""
+        return part_id in self._pending or self._vault.places.has(part_id)
+
     def add(self, record: Record, data: Buffer) -> bool:
         """Add a part unless the vault has it; returns whether it was new.  ``data`` is copied."""
-        if record.part_id in self._pending or self._vault.places.has(record.part_id):
+        if self.has(record.part_id):
             self.written.known_parts += 1
             self.written.known_bytes += record.length
             return False
-        draft = self._packer.place(record)
+        self._add([record], data)
+        return True
+
+    def add_thumbnail(self, data: bytes) -> bytes:
+        """Add a thumbnail unless the vault has it; returns its part id, or nothing for one of 0 or more than 4 MiB."""
+        if not 0 < len(data) <= fmt.PART_MAX:
+            return b""
+        record, _ = make_part(self._vault.keyring, PartKind.THUMBNAIL, data)
+        if self.add(record, data):
+            self.written.thumbnails += 1
+            self.written.thumbnail_bytes += len(data)
+        return record.part_id
+
+    def add_group(self, parts: Sequence[tuple[bytes, int]], jxl: bytes, *, skip: int = SOI) -> bool:
+        """Add parts of content that are encoded together.
+
+        Args:
+            parts: id and length in bytes of each, in order; none of them in the vault.
+            jxl: a JPEG XL file, which was seen to decode to a JPEG of ``skip`` bytes and then the parts.
+            skip: how many bytes the JPEG has before the parts: SOI, and tables that are in another part.
+
+        Returns:
+            False when nothing was added, because the vault has one of them by now or no pack can hold them together: then
+            the caller adds each by itself.
+        """
+        records = group_records(parts, jxl, skip)
+        if records is None or any(self.has(part_id) for part_id, _ in parts):
+            return False
+        self._add(records, jxl)
+        self.written.packed_bytes += sum(record.length for record in records)
+        self.written.packed_stored += len(jxl)
+        return True
+
+    def _add(self, records: Sequence[Record], data: Buffer) -> None:
+        """Add new parts, whose encoded bytes are ``data``, next to each other."""
+        draft = self._packer.place(*records)
         if draft is None:
-            draft, closed = self._packer.start(record, self._buffer())
+            draft, closed = self._packer.start(records[0], self._buffer())
             if closed is not None:
                 self._seal(closed, fmt.SIZE_MAX)
-        draft.add(record, data)
-        self._pending.add(record.part_id)
-        self.written.new_parts += 1
-        self.written.new_bytes += record.length
+        draft.extend(records, data)
+        self._pending.update(record.part_id for record in records)
+        self.written.new_parts += len(records)
+        self.written.new_bytes += sum(record.length for record in records)
         if self._packer.close_if_full(draft):
             self._seal(draft, fmt.SIZE_MAX)
-        return True
 
     def add_listing(self, page: bytes) -> bytes:
         """Add a page of a listing; returns its part id."""
@@ -150,11 +200,8 @@ def all_fit(large: Draft, small: Draft) -> bool:
 
 
 def pour(small: Draft, large: Draft) -> None:
-    """Move every part of one draft to the end of another."""
-    at = 0
-    for record in small.records:
-        large.add(record, small.plain[at : at + record.stored])
-        at += record.stored
+    """Move every part of one draft to the end of another; it begins with no part that goes on with a group."""
+    large.extend(small.records, small.plain[: small.used])
 
 
 def _index_loads(packs: list[PackEntry]) -> Iterator[list[PackEntry]]:

@@ -9,18 +9,23 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import io
 import json
+import os
 import shutil
 import sys
 import zlib
 from base64 import b64decode
+from dataclasses import fields
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 
 from photovault.crypto.words import to_words
+from photovault.facts import Facts
 from photovault.storage.folder import FolderStorage
 from photovault.vault import format as fmt
 from photovault.vault.format import ObjectKind, PartKind
@@ -28,6 +33,7 @@ from photovault.vault.pack import open_object, open_single
 from photovault.vault.slots import Secrets
 from photovault.vault.vault import unlock
 from tests.support.devices import PASSWORD, WORDS, Computer
+from tests.support.djxl import fake_djxl
 from tests.support.photos import jpeg, put
 from tests.vectors import make
 
@@ -36,6 +42,15 @@ if TYPE_CHECKING:
 
 TOOL = Path(__file__).parents[2] / "tools" / "audit_vault.py"
 VECTORS = Path(__file__).parents[1] / "vectors" / "vault.json"
+
+
+METADATA = make.JPEG[:2] + b"\xff\xe1\x00\x08hello!" + make.JPEG[2 : make.TABLES]
+ALL_FACTS = {
+    "altitude": -3, "broken": "cut", "burst_id": "b", "content_id": "c", "description": "d", "duration": 1,
+    "gain_map": True, "height": 3, "keywords": ["a", "b"], "kind": "jpeg", "latitude": 1, "lens": "l", "longitude": -1,
+    "make": "m", "model": "n", "motion": 9, "orientation": 6, "phash": 2**64 - 1, "rating": -1,
+    "taken": "2021-05-04T13:22:11+02:00", "taken_confidence": "high", "taken_source": "exif", "title": "t", "width": 4,
+}  # fmt: skip
 
 
 def load() -> Any:
@@ -142,6 +157,24 @@ class Insider:
         counts = {"files": 1, "folders": 0, "links": 0, "size": len(photo)}
         self.say(root=[outer[0].part_id.hex()], counts=counts)
 
+    def list_packed(self, parts: list[make.Part], whole: bytes, *more: make.Part, **facts: Any) -> str:
+        """Add a snapshot of a library of one photo, some of whose parts are encoded together; the pack they are in."""
+        entry = {"parts": [record.part_id.hex() for record, _ in parts], "size": len(whole), "facts": facts}
+        entry |= {"sha256": hashlib.sha256(whole).hexdigest()}
+        common = {"kind": "file", "mode": 0o644, "mtime": 0, "name": "a.jpg"}
+        inner = self.page([common | entry])
+        outer = self.page([self.folder("Pictures", inner, files=1, size=len(whole))])
+        self.seal(inner, outer)
+        counts = {"files": 1, "folders": 0, "links": 0, "size": len(whole)}
+        self.say(root=[outer[0].part_id.hex()], counts=counts)
+        return self.seal(*parts, *more)
+
+    def packed(self, metadata: bytes = METADATA, jxl: bytes = make.JPEG_XL) -> tuple[list[make.Part], bytes]:
+        """The parts of a photo of which the image data are JPEG XL, and the photo."""
+        image = make.JPEG[make.TABLES :]
+        parts = [make.part(metadata, keyring=self.keyring)]
+        return parts + make.group([image[:20], image[20:]], make.TABLES, self.keyring, jxl), metadata + image
+
     def folder(self, name: str, page: make.Part, files: int = 0, size: int = 0) -> dict[str, Any]:
         parts = [page[0].part_id.hex()]
         common = {"kind": "folder", "mode": 0o755, "mtime": 0, "name": name}
@@ -195,8 +228,8 @@ def test_a_vault_with_two_key_epochs_is_read_through_the_chain(audit: Callable, 
 
 
 def test_a_photo_with_every_field_of_the_format_is_clean(audit: Callable, vault: Path) -> None:
-    facts = {"taken": "2021-05-04T13:22:11", "taken_source": "exif"}
-    Insider(vault).list_photo({"facts": facts, "unsettled": True, "xattrs": {"user.n": "00ff", "user.e": ""}})
+    assert ALL_FACTS.keys() | {"thumbnail"} == {one.name for one in fields(Facts)}
+    Insider(vault).list_photo({"facts": ALL_FACTS, "unsettled": True, "xattrs": {"user.n": "00ff", "user.e": ""}})
     assert of(audit(vault)[1]) == []
 
 
@@ -214,6 +247,90 @@ def test_a_deep_tree_does_not_use_up_the_stack(audit: Callable, vault: Path) -> 
     insider.seal(*pages)
     insider.say(root=[pages[-1][0].part_id.hex()], counts={"files": 0, "folders": 1_499, "links": 0, "size": 0})
     assert of(audit(vault)[1]) == []
+
+
+# Thumbnails and JPEG XL -------------------------------------------------------------------------------------------------
+
+
+def webp(*more: bytes) -> bytes:
+    """A thumbnail, with more chunks than it should have."""
+    out = io.BytesIO()
+    Image.new("RGB", (9, 7), "red").save(out, "WEBP")
+    body = out.getvalue()[8:] + b"".join(more)
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
+@pytest.mark.parametrize("way", ["imagecodecs", "djxl"])
+def test_a_photo_that_is_stored_as_jpeg_xl_is_accounted_for(
+    audit: Callable, vault: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+) -> None:
+    insider = Insider(vault)
+    if way == "djxl":
+        monkeypatch.setattr(audit_vault, "imagecodecs", None)
+        monkeypatch.setenv("PATH", str(fake_djxl(tmp_path)), prepend=os.pathsep)
+    parts, photo = insider.packed()
+    thumbnail = make.part(webp(), PartKind.THUMBNAIL, keyring=insider.keyring)
+    insider.list_packed(parts, photo, thumbnail, thumbnail=thumbnail[0].part_id.hex())
+    code, said = audit(vault)
+    assert (code, of(said)) == (0, []), said
+    assert "stored as JPEG XL: 1 pictures in 2 parts, " in said
+    assert "\nthumbnails: " in said
+    assert "\nthumbnails: 0" not in said
+
+
+def test_without_a_decoder_the_bytes_are_counted_and_said(
+    audit: Callable, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_vault, "imagecodecs", None)
+    monkeypatch.setenv("PATH", "")
+    name = Insider(vault).list_packed(*Insider(vault).packed())
+    code, said = audit(vault)
+    why = "2 of its parts are JPEG XL, which nothing here decodes: install djxl or imagecodecs"
+    assert (code, of(said)) == (1, [f"NOT ACCOUNTED FOR: {name}: {why}"])
+    assert [row.split()[-1] for row in said.splitlines() if row.startswith("all ")] == [f"{len(make.JPEG_XL):,}"]
+
+
+@pytest.mark.parametrize(
+    "extra", [b"\0\0\0\x0cfacehi!!", b"\0\0\0\x09xml <", b"\0\0\0\x0eExif\0\0\0\0xx", b"\0\0", b"x"]
+)
+def test_a_jpeg_xl_file_with_another_box_is_named(audit: Callable, vault: Path, extra: bytes) -> None:
+    """The decoder passes over it: only this audit sees it."""
+    insider = Insider(vault)
+    name = insider.list_packed(*insider.packed(jxl=make.JPEG_XL + extra))
+    assert any(name in line for line in of(audit(vault)[1]))
+
+
+def test_what_stands_only_in_the_jpeg_xl_is_named(audit: Callable, vault: Path) -> None:
+    """A JPEG may have more before the parts than the file has: that would be a place to hide something."""
+    insider = Insider(vault)
+    name = insider.list_packed(*insider.packed(metadata=make.JPEG[:2] + b"\xff\xe1\x00\x08hello!"))
+    (line,) = of(audit(vault)[1])
+    assert name in line
+    assert "no file begins as the JPEG does" in line
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (webp(b"EXIF\x04\0\0\0face"), "a chunk b'EXIF'"),
+        (webp(b"FACE\x02\0\0\0no"), "a chunk b'FACE'"),
+        (webp() + b"face", "bytes behind it"),
+        (b"128 numbers that are a face", "no WebP picture"),
+    ],
+)
+def test_a_thumbnail_with_more_than_a_picture_is_named(audit: Callable, vault: Path, data: bytes, why: str) -> None:
+    insider = Insider(vault)
+    thumbnail = make.part(data, PartKind.THUMBNAIL, keyring=insider.keyring)
+    insider.seal(thumbnail)
+    insider.list_photo({"facts": {"thumbnail": thumbnail[0].part_id.hex()}})
+    (line,) = of(audit(vault)[1])
+    assert why in line
+
+
+def test_a_thumbnail_that_is_not_there_is_named(audit: Callable, vault: Path) -> None:
+    Insider(vault).list_photo({"facts": {"thumbnail": "0" * 64}})
+    (line,) = of(audit(vault)[1])
+    assert "Pictures/a.jpg: part 0000000000000000 is nowhere" in line
 
 
 # What is planted -------------------------------------------------------------------------------------------------------
@@ -272,10 +389,11 @@ def test_an_object_larger_than_it_must_be_is_named(audit: Callable, vault: Path)
     assert of(audit(vault)[1]) == [f"NOT ACCOUNTED FOR: {name}: it has 65536 bytes, where 16384 would have held it"]
 
 
-@pytest.mark.parametrize("kind", [PartKind.CONTENT, PartKind.LISTING])
+@pytest.mark.parametrize("kind", [PartKind.CONTENT, PartKind.LISTING, PartKind.THUMBNAIL])
 def test_a_part_that_no_snapshot_leads_to_is_named(audit: Callable, vault: Path, kind: PartKind) -> None:
     insider = Insider(vault)
-    part = make.part(b"128 numbers that are a face", kind, keyring=insider.keyring)
+    data = webp() if kind is PartKind.THUMBNAIL else b"128 numbers that are a face"
+    part = make.part(data, kind, keyring=insider.keyring)
     name = insider.seal(part)
     (line,) = of(audit(vault)[1])
     assert name in line
@@ -464,4 +582,5 @@ def test_it_imports_the_standard_library_and_cryptography_only() -> None:
             names |= {alias.name.split(".")[0] for alias in node.names}
         if isinstance(node, ast.ImportFrom):
             names.add(node.module.split(".")[0])
-    assert names - set(sys.stdlib_module_names) == {"cryptography"}
+    assert names - set(sys.stdlib_module_names) == {"cryptography", "imagecodecs"}
+    assert "except ImportError" in TOOL.read_text()  # it does without the latter

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photovault.errors import DamageError, UnknownVersionError
-from photovault.facts import Facts
+from photovault.facts import NOTHING, Facts, from_map, to_map
 from photovault.model import Counts, Entry, EntryKind, Head, Snapshot, Source
 from photovault.vault import format as fmt
 from photovault.vault.format import Codec, Header, ObjectKind, PackEntry, PartKind, Preamble, Record, Slot
@@ -437,3 +439,43 @@ def test_a_shown_name_is_readable() -> None:
     assert fmt.shown("n\u00e4me \u4f60.jpg".encode()) == "n\u00e4me \u4f60.jpg"
     assert fmt.shown(b"\xff.jpg") == "\\xff.jpg"
     assert fmt.shown(b"a\nb\x1b") == "a\\nb\\x1b"
+
+
+# Facts in the document
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
+DOCUMENTED = dict(
+    re.findall(r"^\| `(\w+)` \| (.*) \|$", DOCUMENT.partition("### Facts")[2].partition("\n## ")[0], re.MULTILINE)
+)
+EXAMPLES = {"text": "x", "pixels": 7, "milliseconds": 7, "millimetres": -7, "bytes": 7, "list": ["x"], "`true`": True}
+LIMITS = {"orientation": (1, 8), "rating": (-1, 5), "latitude": (-900_000_000, 900_000_000), "phash": (0, 2**64 - 1)}
+LIMITS |= {"longitude": (-1_800_000_000, 1_800_000_000), "altitude": (-(2**63) + 1, 2**63 - 1), "width": (0, 2**63 - 1)}
+
+
+def test_every_fact_is_in_the_document() -> None:
+    assert list(DOCUMENTED) == sorted(one.name for one in fields(Facts))
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_a_fact_is_what_the_document_says(name: str) -> None:
+    """A value of the documented kind is read and written again, and one of another kind is refused."""
+    said = DOCUMENTED[name]
+    values = [value for word, value in EXAMPLES.items() if said.startswith(word)]
+    values += re.findall(r'"(\w+)"', said)
+    values += [EXAMPLES["text"]] if name in {"lens", "title"} else []
+    values += ["ab" * 32] if "hex" in said else []
+    values += list(LIMITS.get(name, ()))
+    assert values
+    for value in values:
+        assert to_map(from_map({name: value})) == {name: value}
+        wrong: list[object] = [1.5, None, {}, "x" * 4097, False]
+        wrong += [5] if isinstance(value, str) else ["x"]
+        for other in wrong:
+            with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
+                from_map({name: other})
+    for low, high in [LIMITS[name]] if name in LIMITS else []:
+        for other in (low - 1, high + 1):
+            with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
+                from_map({name: other})
+    assert from_map({"a fact of later": {}}) == NOTHING

@@ -1,16 +1,33 @@
 """recover.py, which lies in every vault, restores without photovault. Vaults are made through the command line."""
 
 import ast
+import hashlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import unicodedata
 from pathlib import Path
 
 import pytest
 from mnemonic import Mnemonic
+
+from photovault.crypto.words import to_words
+from photovault.facts import Facts
+from photovault.model import Counts, Entry, EntryKind
+from photovault.storage.folder import FolderStorage
+from photovault.vault import format as fmt
+from photovault.vault.format import PartKind
+from photovault.vault.writer import Writer
+from photovault.workers import Workers
+from tests.support.djxl import fake_djxl
+from tests.support.programs import needed
+from tests.support.world import WORDS, make_vault
+from tests.vault.some import add
+from tests.vault.some import snapshot as some_snapshot
+from tests.vectors import make
 
 DOCUMENTS = Path(__file__).parents[2] / "photovault" / "vault" / "documents"
 RECOVER = DOCUMENTS / "recover.py"
@@ -241,6 +258,131 @@ def loaded():
     return module
 
 
+# Photos that are stored as JPEG XL.
+
+
+METADATA = make.JPEG[:2] + b"\xff\xfe\x00\x07hello" + make.JPEG[2 : make.TABLES]
+IMAGE = make.JPEG[make.TABLES :]
+PACKED = {"a.jpg": METADATA + IMAGE, "b.jpg": make.JPEG}
+PLAIN = {"plain.png": b"not a JPEG", "twin.jpg": make.JPEG[:30]}
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """A vault with photos in groups of two parts and of one, plain files beside them, and a thumbnail; and the words."""
+    base = tmp_path_factory.mktemp("packed")
+    vault = make_vault(base, FolderStorage(base / "vault"))
+    with Workers(1) as workers:
+        writer = Writer(vault, workers)
+        ids = {data: vault.keyring.part_id(PartKind.CONTENT, data) for data in (IMAGE[:20], IMAGE[20:], make.JPEG)}
+        parts = {name: [add(writer, vault, data)] for name, data in PLAIN.items()}
+        pieces = [IMAGE[:20], IMAGE[20:]]
+        for group in (make.group(pieces, make.TABLES, vault.keyring), make.group([make.JPEG], 0, vault.keyring)):
+            writer._add([record for record, _ in group], make.JPEG_XL)  # which is too small a photo to become smaller
+        parts |= {"a.jpg": [add(writer, vault, METADATA), *(ids[data] for data in pieces)], "b.jpg": [ids[make.JPEG]]}
+        thumbnail = writer.add_thumbnail(b"not a photo")
+        files = PACKED | PLAIN
+        entries = [file_entry(name, files[name], parts[name], thumbnail) for name in sorted(files)]
+        size = sum(map(len, files.values()))
+        inner = [writer.add_listing(page) for page in pages_of(entries)]
+        top = Entry(name=b"src", kind=EntryKind.FOLDER, mode=0o755, mtime_ns=0, parts=tuple(inner), size=size, files=4)
+        root = [writer.add_listing(page) for page in pages_of([top])]
+        writer.finish()
+        vault.commit(some_snapshot(root=tuple(root), counts=Counts(files=4, size=size)))
+    vault.places.close()
+    (base / "words").write_text(" ".join(to_words(WORDS)))
+    return base
+
+
+def file_entry(name, data, parts, thumbnail):
+    return Entry(
+        name=name.encode(),
+        kind=EntryKind.FILE,
+        mode=0o644,
+        mtime_ns=0,
+        size=len(data),
+        digest=hashlib.sha256(data).digest(),
+        parts=tuple(parts),
+        facts=Facts(kind="jpeg", thumbnail=thumbnail),
+    )
+
+
+def pages_of(entries):
+    return fmt.encode_pages((entry.name, fmt.encode_entry(entry)) for entry in entries)
+
+
+def run_here(packed, out, monkeypatch, capsys, *, library=None, program=None):
+    """Run recover.py in this process, with or without what decodes JPEG XL: exit code, what it said, what is there."""
+    module = loaded()
+    module.imagecodecs, module.DJXL = library, program
+    monkeypatch.setattr(
+        sys, "argv", ["recover.py", str(packed / "vault"), str(out), "--words-file", str(packed / "words")]
+    )
+    code = module.main()
+    there = {path.name: path.read_bytes() for path in (out / "src").iterdir()}
+    return code, capsys.readouterr().err, there
+
+
+def test_photos_stored_as_jpeg_xl_are_restored(packed, tmp_path):
+    recover(packed / "vault", tmp_path / "out", "--words-file", packed / "words")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out" / "src").iterdir()} == PACKED | PLAIN
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_djxl_decodes_them_too_and_leaves_nothing_behind(real, packed, tmp_path, monkeypatch, capsys):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    program = needed("djxl") if real else str(fake_djxl(tmp_path) / "djxl")
+    code, said, there = run_here(packed, tmp_path / "out", monkeypatch, capsys, program=program)
+    assert (code, there) == (0, PACKED | PLAIN), said
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_without_a_decoder_all_other_files_are_restored_and_it_says_what_to_install(
+    packed, tmp_path, monkeypatch, capsys
+):
+    code, said, there = run_here(packed, tmp_path / "out", monkeypatch, capsys)
+    assert (code, there) == (3, PLAIN)
+    for name in PACKED:
+        (line,) = [line for line in said.splitlines() if name in line]
+        assert "Install djxl, or: python -m pip install imagecodecs" in line
+
+
+@pytest.mark.parametrize("wrong", ["fails", "other", "longer", "none"])
+def test_a_decoder_that_errs_costs_only_what_it_decodes(wrong, packed, tmp_path, monkeypatch, capsys):
+    scripts = {
+        "fails": "exit 1",
+        "other": "head -c 344 /dev/zero >$2",
+        "longer": "head -c 999 $0 >$2",
+        "none": "exit 0",
+    }
+    program = tmp_path / "djxl"
+    program.write_text(f"#!/bin/sh\n{scripts[wrong]}\n")
+    program.chmod(0o755)
+    code, said, there = run_here(packed, tmp_path / "out", monkeypatch, capsys, program=str(program))
+    assert (code, there) == (13, PLAIN)
+    assert all(name in said for name in PACKED)
+
+
+def test_damage_in_a_group_costs_the_files_that_need_it(packed, tmp_path):
+    vault = shutil.copytree(packed / "vault", tmp_path / "vault")
+    pack = next(path for path in vault.glob("packs/*/*") if len(path.read_bytes()) == 2**14)
+    at = 112 + sum(len(data) + 16 for data in PLAIN.values()) + 5  # in the first group
+    changed(pack, at)
+    said = recover(vault, tmp_path / "out", "--words-file", packed / "words", code=13)
+    assert "a.jpg" in said
+    there = {path.name: path.read_bytes() for path in (tmp_path / "out" / "src").iterdir()}
+    assert there == PLAIN | {"b.jpg": make.JPEG}
+
+
+def test_a_group_is_read_by_the_index_where_the_trailer_is_damaged(packed, tmp_path):
+    vault = shutil.copytree(packed / "vault", tmp_path / "vault")
+    for pack in vault.glob("packs/*/*"):
+        changed(pack, -1)
+    recover(vault, tmp_path / "out", "--words-file", packed / "words")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out" / "src").iterdir()} == PACKED | PLAIN
+
+
 def test_it_is_short_and_needs_only_cryptography():
     text = RECOVER.read_text(encoding="utf-8")
     names = set()
@@ -249,8 +391,9 @@ def test_it_is_short_and_needs_only_cryptography():
             names |= {alias.name.split(".")[0] for alias in node.names}
         if isinstance(node, ast.ImportFrom):
             names.add(node.module.split(".")[0])
-    assert len(text.splitlines()) <= 400
-    assert names - set(sys.stdlib_module_names) == {"cryptography"}
+    assert len(text.splitlines()) <= 460
+    assert names - set(sys.stdlib_module_names) == {"cryptography", "imagecodecs"}
+    assert "try:  # only for photos that are stored as JPEG XL" in text
 
 
 def test_the_text_for_the_finder_names_what_he_needs():

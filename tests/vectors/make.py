@@ -25,6 +25,7 @@ from photovault.crypto.keys import Keyring
 from photovault.crypto.seal import ObjectKey, object_salt
 from photovault.crypto.words import to_words
 from photovault.crypto.wrap import Stretch
+from photovault.facts import Facts
 from photovault.model import Counts, Entry, EntryKind, Head, Snapshot, Source
 from photovault.vault import format as fmt
 from photovault.vault.format import Codec, Header, ObjectKind, PackEntry, PartKind, Record
@@ -55,7 +56,7 @@ def main() -> None:
     """Write every file that is not there yet."""
     for make in (key_vectors, header_vectors, slot_vectors, object_vectors, index_vectors):
         write(make)
-    for make in (listing_vectors, snapshot_vectors, heads_vectors, vault_vectors):
+    for make in (listing_vectors, snapshot_vectors, heads_vectors, vault_vectors, photos_vectors):
         write(make)
 
 
@@ -97,7 +98,7 @@ def key_vectors() -> Iterator[Vector]:
                 "label": label,
                 "key": key,
             }
-    for kind in PartKind:
+    for kind in (PartKind.CONTENT, PartKind.LISTING, PartKind.INDEX, PartKind.SNAPSHOT):  # those of the first readers
         for data in (b"", b"photo", noise("part", 300)):
             part_id = FIRST.part_id(kind, data).hex()
             name = f"part of kind {kind:d}, {len(data)} bytes"
@@ -470,7 +471,7 @@ def _broken_rules(small: Part, twins: Sequence[Part], squeezed: Part) -> Iterato
 
 def changed(record: Record, **change: object) -> Record:
     """The record with other fields."""
-    fields = ("part_id", "kind", "codec", "length", "stored", "digest")
+    fields = ("part_id", "kind", "codec", "length", "stored", "digest", "skip")
     return Record(**({name: getattr(record, name) for name in fields} | change))
 
 
@@ -510,6 +511,107 @@ def _region(key: ObjectKey, number: int, data: bytes, associated: bytes) -> byte
     out = bytearray(len(data) + fmt.TAG)
     key.seal(number, data, associated, memoryview(out))
     return bytes(out)
+
+
+# Thumbnails and groups ----------------------------------------------------------------------------------------------
+
+# A JPEG of 24 x 16 pixels without any metadata, and the JPEG XL file that imagecodecs 2026.3.6 (libjxl 0.11.2) made of it.
+JPEG = bytes.fromhex(
+    "ffd8ffdb0043000d090a0b0a080d0b0a0b0e0e0d0f13201513121213271c1e17202e2931302e292d2c333a4a3e333646372c2d405741464c"
+    "4e525352323e5a615a50604a51524fffdb0043010e0e0e131113261515264f352d354f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f"
+    "4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4fffc00011080010001803012200021101031101ffc400160001010100"
+    "000000000000000000000000050600ffc4001e10000104030003000000000000000000000003052231010204111251ffc400160101010100"
+    "000000000000000000000000040206ffc400201100010205050000000000000000000000020001030405112112134171b1ffda000c030100"
+    "02110311003f008a41baa222836d447799baa22bccd9510708f751e52a56e54f20d75131629f0ea9e718f5f3b7c314672a05a4cb3d3bf8cb"
+    "4b06a44e385fffd9"
+)
+JPEG_XL = bytes.fromhex(
+    "0000000c4a584c200d0a870a00000014667479706a786c20000000006a786c20000000116a786c7000000000ff0a034124000000496a6272"
+    "64b60d200882d0b250a3404a0000005009ff27a40c0a000080eb906108c35487fa5f290100004060febf907012000040208e320751dd8186"
+    "1bf67f811f00a82c003b000000f86a786c7080000001e05b02100094030e760c750e76feff0e00001800080001000000000080802589c488"
+    "bbb91e020050266b71cf814261460a0a7391222a2a46c61819638c8ca498ab77669f4401ac40fa81d84ed93f80c7f5004e00319892705034"
+    "b35944411505c03e2f2d1e3c452ad02d34b49b19e44e3e5e2059c096385216e1705bfdc38d90da2520bedb48fe0f742744126bc48225fa51"
+    "f304bad330113ef92c31163256e21985160e9e020000000000a0900229806d5691542c63c9e8dbfe6600318f88724797bb88b1a3fe39d850"
+    "be3f947cc335dbf7f7e96aca27d0b4003ac25cc8a75af51e19242571ca3a8f1dc81e"
+)
+TABLES = JPEG.index(b"\xff\xda")  # bytes before the image data: SOI and tables
+
+
+def photos_vectors() -> Iterator[Vector]:
+    """Packs with thumbnails, and with parts that are encoded together: opened, decoded, and every part read."""
+    small = part(b"a photo, the whole of it")
+    three = group([JPEG[2:100], JPEG[100:101], JPEG[101:]], 2)
+    tables = group([JPEG[TABLES:]], TABLES)
+    thumbs = [part(noise(f"thumbnail {n}", 300 + n), PartKind.THUMBNAIL) for n in range(2)]
+    yield _photos("thumbnails", thumbs)
+    yield _photos("one part that skips SOI", group([JPEG[2:]], 2))
+    yield _photos("one part that skips SOI and tables", tables)
+    yield _photos("one part that skips nothing", group([JPEG], 0))
+    yield _photos("three parts", three)
+    yield _photos("parts without bytes of their own", group([JPEG[2:], b"", b""], 2))
+    yield _photos("two groups, with plain parts beside them", [small, *three, *group([JPEG], 0), thumbs[0], small])
+    yield _photos("epoch 2", three, BOTH)
+    yield from _spoilt_photos(three, tables, thumbs)
+
+
+def group(plains: Sequence[bytes], skip: int, keyring: Keyring = FIRST, jxl: bytes = JPEG_XL) -> list[Part]:
+    """Parts that are encoded together; their shares of the JPEG XL file are cut in proportion."""
+    ids = [(keyring.part_id(PartKind.CONTENT, plain), len(plain)) for plain in plains]
+    whole, found, at = sum(map(len, plains)), [], 0
+    for number, (part_id, length) in enumerate(ids):
+        start, at = at, at + length
+        share = jxl[len(jxl) * start // whole : len(jxl) * at // whole]
+        codec = Codec.JXL_MORE if number else Codec.JXL
+        digest = hashlib.sha256(share).digest()
+        skipped = 0 if number else skip
+        found.append((Record(part_id, PartKind.CONTENT, codec, length, len(share), digest, skipped), share))
+    return found
+
+
+def _photos(name: str, parts: Sequence[Part], keyring: Keyring = FIRST) -> Vector:
+    vector = _object(name, parts, keyring=keyring) | {"kind": "photos"}
+    for listed, (record, _) in zip(vector["parts"], parts, strict=True):
+        listed["skip"] = record.skip
+    pack = PackEntry(
+        name=bytes.fromhex(vector["sha256"]), size=vector["size"], records=tuple(record for record, _ in parts)
+    )
+    return vector | {"jxl": JPEG_XL.hex(), "jpeg": JPEG.hex(), "index": fmt.encode_index([pack]).hex()}
+
+
+def _spoilt_photos(three: list[Part], tables: list[Part], thumbs: list[Part]) -> Iterator[Vector]:
+    """Every tag is right, and a rule is not kept."""
+    one, two, last = three
+    digest = {"digest": noise("digest", 32)}
+    wrong: dict[str, Sequence[Part]] = {
+        "goes on with nothing": [two, last],
+        "goes on after a thumbnail": [one, thumbs[0], two, last],
+        "without its last part": [one, two],
+        "without its middle": [one, last],
+        "in another order": [one, last, two],
+        "another digest": [one, (changed(two[0], **digest), two[1]), last],
+        "skips a byte more": [(changed(tables[0][0], skip=TABLES + 1), tables[0][1])],
+        "skips a byte less": [(changed(tables[0][0], skip=TABLES - 1), tables[0][1])],
+        "skips in the middle": [one, (changed(two[0], skip=2), two[1]), last],
+        "a byte more in one part, a byte less in the next": [
+            (changed(one[0], length=one[0].length + 1), one[1]),
+            (changed(two[0], length=two[0].length - 1), two[1]),
+            last,
+        ],
+        "of listings": [(changed(tables[0][0], kind=PartKind.LISTING), tables[0][1])],
+        "a thumbnail in zlib": [_as(thumbs[0], Codec.ZLIB)],
+        "a thumbnail in JPEG XL": [_as(thumbs[0], Codec.JXL)],
+        "content as JPEG XL that is none": [_as(part(noise("no JPEG", 300)), Codec.JXL)],
+    }
+    for name, parts in wrong.items():
+        yield _vector(name, "tampered", by_hand(parts)) | {"kind": "photos", "jxl": JPEG_XL.hex(), "jpeg": JPEG.hex()}
+    for name, at, value in (("codec 2", 33, 2), ("codec 5", 33, 5), ("part kind 5", 32, 5), ("part kind 7", 32, 7)):
+        data = by_hand([thumbs[0]], trailer=_patched(thumbs[0][0], at, value))
+        yield _vector(name, NEWER, data) | {"kind": "photos"}
+
+
+def _as(given: Part, codec: Codec) -> Part:
+    record, data = given
+    return changed(record, codec=codec, digest=hashlib.sha256(data).digest()), data
 
 
 # Index ---------------------------------------------------------------------------------------------------------------
@@ -582,6 +684,7 @@ def entry_of(value: Vector) -> Entry:
         fields[name] = bytes.fromhex(value.get(name, ""))
     fields["parts"] = tuple(map(bytes.fromhex, value.get("parts", [])))
     fields["xattrs"] = tuple((name, bytes.fromhex(data)) for name, data in value.get("xattrs", []))
+    fields["facts"] = Facts(**{name: fields.pop(name) for name in ("taken", "taken_source") if name in fields})
     return Entry(**fields)
 
 

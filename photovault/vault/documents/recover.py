@@ -7,20 +7,23 @@
 
 VAULT is a local folder with all files of the vault; nothing in it is changed. OUT is the folder to fill.
 Needs Python 3.9 or newer and one package: python -m pip install cryptography
+If photos are stored as JPEG XL, also the program djxl (package libjxl-tools), or: python -m pip install imagecodecs
 
 The words or the password open a slot in keys/; inside is the root key, from which all other keys derive. The trailer
 at the end of each file in packs/ says which parts it holds; where one is damaged, the index says the same. A snapshot
-names the pages of the top folder; pages name files and folders, and the parts of these. FORMAT.md describes every byte.
+names the pages of the top folder; pages name files and folders, and the parts of these. Some parts of a photo are
+encoded together, as one JPEG XL file, and are decoded together. FORMAT.md describes every byte.
 
 Promised: a file gets its name only after its size and SHA-256 were found right; nothing is overwritten, no link is
 followed; damage costs only the files that need the damaged bytes, each named on stderr; memory grows with the number of
-parts (300 bytes each), not with their size. Not promised: extended attributes; to notice snapshots that were removed.
+parts (300 to 700 bytes each), not with their size. Not promised: extended attributes; to notice removed snapshots.
 
 Exit codes: 0 all restored, 1 failed or unknown version, 2 usage, 3 something could not be written (it exists already,
-or the system refused), 10 no vault there, 12 wrong password or words, 13 damage found, 130 interrupted.
+the system refused, djxl is missing), 10 no vault there, 12 wrong password or words, 13 damage found, 130 interrupted.
 """
 
-import argparse, base64, getpass, glob, hashlib, hmac, json, os, re, struct, sys, unicodedata, zlib  # noqa: E401
+import argparse, base64, getpass, glob, hashlib, hmac, json, os, re, shutil, struct, subprocess, sys  # noqa: E401
+import tempfile, unicodedata, zlib  # noqa: E401
 from typing import Any, Callable, Iterator
 
 try:
@@ -30,13 +33,20 @@ try:
 except ImportError:
     sys.exit("A package is missing or too old. Run: python -m pip install --upgrade cryptography    (44 or newer)")
 
+try:  # only for photos that are stored as JPEG XL
+    import imagecodecs
+except Exception:
+    imagecodecs = None
+
 Json = dict[str, Any]
 PACK, INDEX, SNAPSHOT = 1, 2, 3  # kinds of objects
-CONTENT, LISTING, PACK_LIST, SNAPSHOT_PART = 1, 2, 3, 4  # kinds of parts
-HOME = {CONTENT: PACK, LISTING: PACK, PACK_LIST: INDEX, SNAPSHOT_PART: SNAPSHOT}  # which object holds which part
+CONTENT, LISTING, PACK_LIST, SNAPSHOT_PART, THUMBNAIL = 1, 2, 3, 4, 6  # kinds of parts
+HOME = {CONTENT: PACK, LISTING: PACK, PACK_LIST: INDEX, SNAPSHOT_PART: SNAPSHOT, THUMBNAIL: PACK}  # in which object
+PLAIN, ZLIB, JXL, JXL_MORE = 0, 1, 3, 4  # codecs: the last goes on with the JPEG XL file of the part before
+DJXL = shutil.which("djxl")  # a program that makes a JPEG of such a file, just as it was
 CLEAR = struct.Struct("<6sBBII32s32s")  # magic, version, object kind, epoch, zero, salt, commitment
 HEAD = struct.Struct("<IIII")  # trailer length, number of parts, padding length, zero
-RECORD = struct.Struct("<32sBBHII32s")  # part id, kind, codec, zero, length, stored length, digest
+RECORD = struct.Struct("<32sBBHII32s")  # part id, kind, codec, skip, length, stored length, digest
 INDEX_PACK, INDEX_PART = struct.Struct("<32sII"), struct.Struct("<32sBBHII")  # the latter: RECORD without digest
 PLACE = struct.Struct("<IIIIIB")  # only in memory: object, region, offset, stored length, length, codec
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
@@ -110,6 +120,19 @@ def unseal(key: bytes, number: int, box: bytes, associated: bytes) -> bytes:
     return AESGCM(key).decrypt(number.to_bytes(12, "big"), box, associated)
 
 
+def decode(jxl: bytes) -> bytes:
+    """Make the JPEG again that a JPEG XL file was made from."""
+    if imagecodecs:
+        return bytes(imagecodecs.jpegxl_decode_jpeg(jxl))
+    with tempfile.TemporaryDirectory(prefix="recover-") as folder:  # nobody else may look into it
+        source, result = os.path.join(folder, "in.jxl"), os.path.join(folder, "out.jpg")
+        with open(source, "wb") as stream:
+            stream.write(jxl)
+        subprocess.run([str(DJXL), source, result], capture_output=True, check=True, timeout=600)
+        with open(result, "rb") as stream:
+            return stream.read()
+
+
 def secret_of_words(text: str) -> bytes:
     known = ["    "]
     for tail in re.findall("[A-Z][a-z0]*", zlib.decompress(base64.b85decode("".join(WORDS.split()))).decode()):
@@ -158,6 +181,8 @@ class Vault:
         self.roots: dict[int, bytes] = {}  # root keys by epoch
         self.objects: list[tuple[str, bytes]] = []  # path and key
         self.places: dict[bytes, bytes] = {}  # part id: a PLACE for each copy
+        self.groups: dict[tuple[int, int], list[Any]] = {}  # object and region: all parts that are encoded together
+        self.decoded: tuple[Any, dict[bytes, bytes]] = (None, {})  # the last group, and its parts
         self.todo: list[tuple[str, list[str]]] = []  # folders to restore: path and pages
         self.late: list[tuple[str, Json]] = []  # links to make and folders to finish when all files are there
 
@@ -241,14 +266,21 @@ class Vault:
 
     def add_parts(self, path: str, key: bytes, kind: int, records: list[Any]) -> None:
         """Note where the parts of an object lie: one after the other from 112, in regions 3, 4, 5 ..."""
-        number, at = len(self.objects), 112
-        for region, (part, part_kind, codec, zero, length, stored, *digest) in enumerate(records, 3):
-            need(codec <= 1 and part_kind in HOME, f"{path} {NEWER}", 1)
-            need(HOME[part_kind] == kind and zero == 0 and length <= 1 << (22 if kind == PACK else 26), "wrong record")
-            need(codec == 1 or (stored == length and not any(b"".join(digest))), "wrong record")
-            self.places[part] = self.places.get(part, b"") + PLACE.pack(number, region, at, stored, length, codec)
-            at += stored + 16
+        number, at, group = len(self.objects), 112, []
         self.objects.append((path, key))
+        for region, (part, part_kind, codec, skip, length, stored, *digest) in enumerate(records, 3):
+            need(codec in (PLAIN, ZLIB, JXL, JXL_MORE) and part_kind in HOME, f"{path} {NEWER}", 1)
+            need(HOME[part_kind] == kind and length <= 1 << (22 if kind == PACK else 26), "wrong record")
+            need(codec != PLAIN or (stored == length and not any(b"".join(digest))), "wrong record")
+            need(codec < JXL or part_kind == CONTENT, "wrong record")
+            need((skip == 0 or codec == JXL) and (group or codec != JXL_MORE), "wrong record")
+            group = group if codec == JXL_MORE else []
+            if codec >= JXL:
+                group.append((part, skip, region, at, stored, length, codec))
+                self.groups[number, region] = group
+            if part_kind != THUMBNAIL:
+                self.places[part] = self.places.get(part, b"") + PLACE.pack(number, region, at, stored, length, codec)
+            at += stored + 16
 
     def find_parts(self) -> None:
         """Read the trailers of all packs; where one is damaged, use what the index says of its pack."""
@@ -268,10 +300,16 @@ class Vault:
 
     def part(self, part: bytes, kind: int) -> bytes:
         """Return the plaintext of a part, from the first of its copies that is good."""
+        can_decode = True
         for number, *place in PLACE.iter_unpack(self.places.get(part, b"")):
-            plain = self.attempt(self.open_part, *self.objects[number], part, kind, place)
+            group = self.groups.get((number, place[0]))
+            can_decode = not group or bool(DJXL or imagecodecs)
+            action, what = (self.open_group, group) if group else (self.open_part, place)
+            plain = self.attempt(action, *self.objects[number], part, kind, what) if can_decode else None
             if plain is not None:
                 return bytes(plain)
+        if not can_decode:
+            raise FileNotFoundError("is stored as JPEG XL. Install djxl, or: python -m pip install imagecodecs")
         raise ValueError(f"part {part.hex()[:16]} is lost")
 
     def open_part(self, path: str, key: bytes, part: bytes, kind: int, place: list[int]) -> bytes:
@@ -281,7 +319,27 @@ class Vault:
             engine = zlib.decompressobj()
             plain = engine.decompress(plain, length + 1)  # takes no more memory than announced
             need(engine.eof and not engine.unused_data, "bad zlib stream")
-        named, root = bytes([kind]) + length.to_bytes(8, "little") + plain, self.roots.get(1)
+        need(len(plain) == length, "wrong length")
+        return self.checked(part, kind, plain)
+
+    def open_group(self, path: str, key: bytes, part: bytes, kind: int, group: list[Any]) -> bytes:
+        """Decode all parts of a group, and keep them: the next one is mostly asked for next."""
+        need(kind == CONTENT and sum(one[5] for one in group) <= 1 << 25, "wrong kind, or too large")
+        if self.decoded[0] is not group:
+            role = self.id + bytes([PACK, 3, CONTENT])
+            jxl, found = b"", {}
+            for one, _, region, at, stored, _, codec in group:
+                jxl += unseal(key, region, read(path, at, stored + 16), role + bytes([codec]) + one)
+            jpeg, at = decode(jxl), group[0][1]  # the JPEG begins with bytes that are not of these parts
+            for one, *_, length, _ in group:
+                found[one], at = jpeg[at : at + length], at + length
+            need(at == len(jpeg), "the JPEG XL file decodes to another size")
+            self.decoded = group, found
+        return self.checked(part, kind, self.decoded[1][part])
+
+    def checked(self, part: bytes, kind: int, plain: bytes) -> bytes:
+        """Return the plaintext of a part, if it is what the part's id says."""
+        named, root = bytes([kind]) + len(plain).to_bytes(8, "little") + plain, self.roots.get(1)
         need(not root or hmac.digest(self.derive(root, "part-id"), named, "sha256") == part, "wrong id")
         return plain
 

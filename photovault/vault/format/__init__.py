@@ -7,7 +7,15 @@ program is too old), anything else by ``DamageError``.  All integers are unsigne
 
 from photovault.vault.format.encoding import canonical, read_canonical, shown
 from photovault.vault.format.header import SUITE, Header, read_header
-from photovault.vault.format.index import INDEX_PART, PackEntry, encode_index, index_size, read_index
+from photovault.vault.format.index import (
+    INDEX_PART,
+    PackEntry,
+    encode_index,
+    encode_index_parts,
+    index_size,
+    read_index,
+    read_index_parts,
+)
 from photovault.vault.format.listings import (
     PAGE_MAX,
     PAGE_MEAN,
@@ -18,6 +26,7 @@ from photovault.vault.format.listings import (
     read_page,
 )
 from photovault.vault.format.names import (
+    GROUPED,
     HEADER_NAME,
     PARTS_OF,
     PREFIX_OF,
@@ -31,6 +40,7 @@ from photovault.vault.format.names import (
     write_order,
 )
 from photovault.vault.format.objects import (
+    GROUP_MAX,
     HEAD,
     HEAD_END,
     MAGIC,
@@ -45,6 +55,7 @@ from photovault.vault.format.objects import (
     REGION_TRAILER,
     SIZE_MAX,
     SIZE_MIN,
+    SKIP_MAX,
     TAG,
     Preamble,
     Record,
@@ -58,6 +69,8 @@ from photovault.vault.format.slots import INFO_SIZE, SLOT_KINDS, Slot, read_slot
 from photovault.vault.format.snapshots import encode_snapshot, read_snapshot
 
 __all__ = [
+    "GROUPED",
+    "GROUP_MAX",
     "HEAD",
     "HEADER_NAME",
     "HEAD_END",
@@ -80,6 +93,7 @@ __all__ = [
     "REGION_TRAILER",
     "SIZE_MAX",
     "SIZE_MIN",
+    "SKIP_MAX",
     "SLOT_KINDS",
     "SUITE",
     "TAG",
@@ -95,6 +109,7 @@ __all__ = [
     "digest_of",
     "encode_entry",
     "encode_index",
+    "encode_index_parts",
     "encode_pages",
     "encode_snapshot",
     "ends_page",
@@ -107,6 +122,7 @@ __all__ = [
     "read_head",
     "read_header",
     "read_index",
+    "read_index_parts",
     "read_page",
     "read_preamble",
     "read_records",

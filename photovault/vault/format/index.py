@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from photovault.errors import DamageError
 from photovault.vault.format.names import ObjectKind
-from photovault.vault.format.objects import NO_DIGEST, Record, checked_record, is_size
+from photovault.vault.format.objects import NO_DIGEST, Record, check_groups, checked_record, is_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 INDEX_PACK = struct.Struct("<32sII")  # pack name, pack size, part count
-INDEX_PART = struct.Struct("<32sBBHII")  # part id, part kind, codec, zero, length, stored length
+INDEX_PART = struct.Struct("<32sBBHII")  # part id, part kind, codec, skipped, length, stored length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +31,21 @@ def encode_index(packs: list[PackEntry]) -> bytes:
     out = bytearray()
     for pack in packs:
         out += INDEX_PACK.pack(pack.name, pack.size, len(pack.records))
-        for part in pack.records:
-            out += INDEX_PART.pack(part.part_id, part.kind, part.codec, 0, part.length, part.stored)
+        out += encode_index_parts(pack.records)
     return bytes(out)
+
+
+def encode_index_parts(records: Iterable[Record]) -> bytes:
+    """What an index says of some parts of a pack: 44 bytes each."""
+    packed = (INDEX_PART.pack(r.part_id, r.kind, r.codec, r.skip, r.length, r.stored) for r in records)
+    return b"".join(packed)
+
+
+def read_index_parts(data: bytes) -> tuple[Record, ...]:
+    """Parts of a pack as an index lists them, in order; they have no digests.  ``data``: whole records."""
+    records = tuple(checked_record((*fields, NO_DIGEST), ObjectKind.PACK) for fields in INDEX_PART.iter_unpack(data))
+    check_groups(records)
+    return records
 
 
 def index_size(records: int) -> int:
@@ -48,14 +64,6 @@ def read_index(data: bytes) -> list[PackEntry]:
         end = at + count * INDEX_PART.size
         if end > len(data) or not is_size(size):
             raise DamageError("an index contradicts itself")
-        packs.append(PackEntry(name=name, size=size, records=tuple(_index_part(data, i) for i in _steps(at, end))))
+        packs.append(PackEntry(name=name, size=size, records=read_index_parts(data[at:end])))
         at = end
     return packs
-
-
-def _steps(at: int, end: int) -> range:
-    return range(at, end, INDEX_PART.size)
-
-
-def _index_part(data: bytes, at: int) -> Record:
-    return checked_record((*INDEX_PART.unpack_from(data, at), NO_DIGEST), ObjectKind.PACK)

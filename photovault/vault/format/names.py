@@ -24,23 +24,32 @@ class ObjectKind(IntEnum):
 
 
 class PartKind(IntEnum):
-    """What a part is."""
+    """What a part is.  5 is skipped: vectors of the first readers say that they do not know it."""
 
     CONTENT = 1
     LISTING = 2
     INDEX = 3
     SNAPSHOT = 4
+    THUMBNAIL = 6
 
 
 class Codec(IntEnum):
-    """How a part is encoded before it is sealed."""
+    """How a part is encoded before it is sealed.  2 is skipped, as kind 5 is.
+
+    ``JXL`` begins a group, each ``JXL_MORE`` after it goes on with it: the encoded bytes of all of them are one JPEG XL file.
+    """
 
     PLAIN = 0
     ZLIB = 1
+    JXL = 3
+    JXL_MORE = 4
 
+
+GROUPED = frozenset({Codec.JXL, Codec.JXL_MORE})
+"""Codecs of parts that decode only together."""
 
 PARTS_OF = {
-    ObjectKind.PACK: frozenset({PartKind.CONTENT, PartKind.LISTING}),
+    ObjectKind.PACK: frozenset({PartKind.CONTENT, PartKind.LISTING, PartKind.THUMBNAIL}),
     ObjectKind.INDEX: frozenset({PartKind.INDEX}),
     ObjectKind.SNAPSHOT: frozenset({PartKind.SNAPSHOT}),
 }
