@@ -8,13 +8,15 @@ of SQLite becomes one of ours here.
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from photovault.errors import RefusedError
+from photovault.errors import DamageError, RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _PASSING = {  # what is wrong is not the file
@@ -28,6 +30,7 @@ _PASSING = {  # what is wrong is not the file
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_READONLY,
 }
+_PATIENCE = 60.0  # seconds that another process may take to write, before it counts as in the way
 
 
 class DamagedError(RefusedError):
@@ -58,6 +61,9 @@ class Database(sqlite3.Connection):
         """What to raise for an error of SQLite; a mistake in the program stays one."""
         if isinstance(error, sqlite3.ProgrammingError):
             return error
+        if "no such module" in str(error):
+            hint = "use a Python whose SQLite has full-text search (FTS5); all usual ones have"
+            return RefusedError(f"cannot use {self.path}: {error}", hint)
         if error.sqlite_errorcode & 0xFF in _PASSING:
             return RefusedError(f"cannot use {self.path}: {error}", "check free space and permissions there")
         return self.damaged()
@@ -121,7 +127,10 @@ def open_database(path: Path, schema: str, version: int) -> Database:
 
 
 def _open(path: Path, schema: str, version: int) -> Database:
-    db = sqlite3.connect(path, isolation_level="IMMEDIATE", check_same_thread=False, factory=Database)
+    _make_private(path)
+    db = sqlite3.connect(
+        path, timeout=_PATIENCE, isolation_level="IMMEDIATE", check_same_thread=False, factory=Database
+    )
     db.path = path
     try:
         db.execute("PRAGMA journal_mode = WAL")
@@ -137,10 +146,68 @@ def _open(path: Path, schema: str, version: int) -> Database:
     return db
 
 
+def _make_private(path: Path) -> None:
+    """Nobody else may read it; what SQLite makes beside it gets the same rights."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    os.close(fd)
+
+
 def _begin(db: Database, schema: str, version: int) -> None:
-    for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        db.execute(f'DROP TABLE "{table}"')
+    virtual_first = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY sql NOT LIKE 'CREATE VIRTUAL%'"
+    for (table,) in db.execute(virtual_first).fetchall():
+        db.execute(f'DROP TABLE IF EXISTS "{table}"')  # those of a virtual one go with it
     for statement in schema.split(";"):
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {version}")
     db.commit()
+
+
+class Foreign:
+    """Somebody else's SQLite file, opened for reading only."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        """Made by ``open_foreign`` only."""
+        self._db = db
+
+    def columns(self, table: str) -> frozenset[str]:
+        """The columns of a table; none if there is no real table of that name (a view or a virtual one is none)."""
+        kind = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE 'CREATE TABLE%'"
+        if self._db.execute(kind, (table,)).fetchone() is None:
+            return frozenset()
+        return frozenset(str(row[0]) for row in self._db.execute("SELECT name FROM pragma_table_info(?)", (table,)))
+
+    def tables(self) -> list[str]:
+        """The names of all tables, sorted."""
+        found = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name LIMIT 10000")
+        return [str(row[0]) for row in found]
+
+    def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """What a question gives; texts that are no UTF-8 come with lone surrogates."""
+        return self._db.execute(sql)
+
+
+_FOREIGN_STEPS = 1_000_000
+_FOREIGN_PATIENCE = 20_000  # times so many steps: minutes
+_FOREIGN_VALUE = 16 * 1024 * 1024  # bytes of one value
+
+
+@contextmanager
+def open_foreign(path: Path) -> Iterator[Foreign]:
+    """Open a copy of a file that another program wrote, and that may be damaged or made to harm.
+
+    Raises:
+        DamageError: what is read in the block cannot be read, or takes for ever.
+    """
+    patience = iter(range(_FOREIGN_PATIENCE))
+    try:
+        with closing(sqlite3.connect(path)) as db:  # not read-only: its log must be read in, too
+            db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+            db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _FOREIGN_VALUE)
+            db.execute("PRAGMA trusted_schema = OFF")
+            db.execute("PRAGMA cell_size_check = ON")
+            db.execute("PRAGMA query_only = ON")
+            db.set_progress_handler(lambda: next(patience, None) is None, _FOREIGN_STEPS)
+            yield Foreign(db)
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # Python decodes SQLite's message, which quotes the damage
+        what = "it is damaged" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise DamageError(f"{path.name} cannot be read: {what}") from error
