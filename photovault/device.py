@@ -26,6 +26,7 @@ _KEY_SIZE = 32
 _ID_SIZE = 16
 _NAME_SIZE = 32
 _POLL_SECONDS = 0.2
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 NOTHING = (0, "")
 
 
@@ -73,12 +74,21 @@ def load_device(folder: Path, random: Callable[[int], bytes]) -> Device:
         return _read_device(folder, json.loads((folder / "device.json").read_bytes()))
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except _DAMAGE:
         with suppress(OSError):
             os.replace(folder / "device.json", folder / "device.json.damaged")
     device = Device(folder=folder, device_id=random(_ID_SIZE))
     device.save()
     return device
+
+
+def known_devices(folder: Path) -> list[Device]:
+    """What is remembered of each vault of which there is a folder in this one; writes nothing."""
+    found = []
+    for path in sorted(folder.glob("*/device.json")):
+        with suppress(*_DAMAGE):
+            found.append(_read_device(path.parent, json.loads(path.read_bytes())))
+    return found
 
 
 def _read_device(folder: Path, value: dict[str, Any]) -> Device:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from photovault.app.session import Opener, place_of
+from photovault.app.session import LEDGER_NAME, Opener, place_at, place_of
 from photovault.app.settings import is_bare, local_folder
 from photovault.config import MAIN, DestinationSection
-from photovault.device import load_device, run_lock
+from photovault.device import NOTHING, known_devices, load_device, run_lock
 from photovault.errors import BusyError, NoVaultError, PhotovaultError, UsageError
+from photovault.gate.door import Outbound
+from photovault.gate.ledger import last_sent
 from photovault.model import Head
 from photovault.storage.addresses import parse_address
 from photovault.vault.chains import rolled_back
@@ -56,6 +58,25 @@ class Shown:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What this device remembers of a destination without asking it.
+
+    Attributes:
+        name: as configured.
+        address: without secrets.
+        has_newest: whether the newest snapshot of this device was seen there; False also when none was.
+        snapshot: the newest one of this device that was seen there, empty when none was.
+        sent: when this device last stored a snapshot there, ISO 8601; empty when it never did.
+    """
+
+    name: str
+    address: str
+    has_newest: bool
+    snapshot: str
+    sent: str
+
+
 class Destinations(Opener):
     """Knows every destination."""
 
@@ -92,19 +113,23 @@ class Destinations(Opener):
 
     @cached_property
     def _main(self) -> str:
-        configured = self.config.vault.url if self.config_path.exists() else None
+        configured = self.config_if_there.vault.url
         return self.named(self.world.environ.get("PHOTOVAULT_VAULT") or configured or self.vault_url)
 
     def destinations(self) -> list[DestinationSection]:
         """Every place of the vault, that of this call among them, each once."""
-        configured = self.config.destinations if self.config_path.exists() else ()
-        every = [DestinationSection(name=MAIN, url=self._main), *configured]
+        every = [DestinationSection(name=MAIN, url=self._main), *self.config_if_there.destinations]
         if not any(map(self._is_here, every)):
             every.insert(0, DestinationSection(name=_address(self.vault_url), url=self.vault_url))
         found: dict[str, DestinationSection] = {}
         for one in every:
             found.setdefault(_address(one.url), one)
         return list(found.values())
+
+    @property
+    def name(self) -> str:
+        """What the destination of this call is called."""
+        return next(one.name for one in self.destinations() if self._is_here(one))
 
     def others(self) -> list[DestinationSection]:
         """Every destination but that of this call."""
@@ -163,6 +188,15 @@ class Destinations(Opener):
             else:
                 yield self._shown(session, one, found[one.name], names)
 
+    def remembered(self) -> list[Remembered]:
+        """What this device remembers of every destination; nothing when it never saw this vault.  Asks nobody."""
+        every = {one.name: _address(one.url) for one in self.destinations()}
+        for device in known_devices(self.state_dir / "vaults"):
+            if device.heads.keys() & map(place_at, every.values()):
+                sent = _sent(device)
+                return [_remembered(name, address, device, sent) for name, address in every.items()]
+        return []
+
     def _shown(
         self, session: Session, one: DestinationSection, snapshots: Snapshots, names: Mapping[str, set[bytes]]
     ) -> Shown:
@@ -181,6 +215,23 @@ class Destinations(Opener):
 
     def _is_here(self, one: DestinationSection) -> bool:
         return _address(one.url) == _address(self.vault_url)
+
+
+def _sent(device: Device) -> dict[str, str]:
+    with suppress(PhotovaultError):
+        return last_sent(device.folder / LEDGER_NAME, Outbound.SNAPSHOT)
+    return {}
+
+
+def _remembered(name: str, address: str, device: Device, sent: Mapping[str, str]) -> Remembered:
+    there = device.heads.get(place_at(address), {}).get(device.device_id.hex(), NOTHING)
+    return Remembered(
+        name=name,
+        address=address,
+        has_newest=there != NOTHING and there == device.newest(device.device_id),
+        snapshot=there[1],
+        sent=sent.get(address, ""),
+    )
 
 
 def heads_of(device: Device, here: str) -> Iterator[Head]:

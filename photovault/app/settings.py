@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photovault import passwords
-from photovault.config import Config, NetworkSection, load
+from photovault.config import Config, load
 from photovault.crypto.wrap import Stretch
 from photovault.device import storage_secret
-from photovault.errors import UsageError
+from photovault.errors import ConfigError, UsageError
 from photovault.storage.addresses import parse_address
 from photovault.storage.folder import FolderStorage
 from photovault.storage.opening import Access, open_storage
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DEFAULT_STRETCH = Stretch()
 _HASTE = 10.0  # seconds
+_WITHOUT = "To restore without a configuration: photovault restore --no-config --vault URL --to DIR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Settings:
 
     vault: str | None = None
     config: str | None = None
+    no_config: bool = False
     profile: str | None = None
     password_file: str | None = None
     password_command: str | None = None
@@ -87,11 +89,26 @@ class Setup:
 
     @cached_property
     def config(self) -> Config:
-        """The configuration; the defaults when nobody named a file and the usual one is not there."""
+        """The configuration; the defaults when nobody named a file and the usual one is not there.
+
+        Raises:
+            ConfigError: it cannot be used; photos can be restored without it, and the hint says how.
+        """
         named = self.settings.config or self.world.environ.get("PHOTOVAULT_CONFIG") or self.settings.profile
-        if not named and not self.config_path.exists():
+        if self.settings.no_config or (not named and not self.config_path.exists()):
             return Config()
-        return load(self.config_path)
+        try:
+            return load(self.config_path)
+        except ConfigError as error:
+            raise ConfigError(error.what, f"{error.hint} {_WITHOUT}".strip()) from None
+
+    @property
+    def config_if_there(self) -> Config:
+        """As ``config``, but the defaults where there is no file yet: ``init`` writes it later.
+
+        What was read once counts, whatever became of its file: a daemon lives longer than an edit.
+        """
+        return self.config if "config" in self.__dict__ or self.config_path.exists() else Config()
 
     @cached_property
     def state_dir(self) -> Path:
@@ -117,9 +134,9 @@ class Setup:
 
     def named(self, text: str) -> str:
         """The address that a destination's name stands for; any other text is an address itself."""
-        if not is_bare(text) or not self.config_path.exists():
+        if not is_bare(text):
             return text
-        return {one.name: one.url for one in self.config.destinations}.get(text, text)
+        return {one.name: one.url for one in self.config_if_there.destinations}.get(text, text)
 
     @cached_property
     def storage(self) -> Storage:
@@ -129,9 +146,13 @@ class Setup:
     @property
     def own_folders(self) -> list[str]:
         """Folders that no backup takes: photovault's own, and the vault and its copies, as far as they are folders."""
-        configured = self.config.destinations if self.config_path.exists() else ()
-        copies = filter(None, (local_folder(one.url) for one in configured))
-        return [str(self.state_dir), str(self.cache_dir), self.storage.address, *map(str, copies)]
+        return [str(self.state_dir), str(self.cache_dir), *self.vault_folders]
+
+    @property
+    def vault_folders(self) -> list[str]:
+        """The vault and its copies, as far as they are folders; another address is none that exists."""
+        copies = filter(None, (local_folder(one.url) for one in self.config_if_there.destinations))
+        return [self.storage.address, *map(str, copies)]
 
     def storage_at(self, url: str) -> Storage:
         """The storage at an address.
@@ -151,7 +172,7 @@ class Setup:
     @cached_property
     def access(self) -> Access:
         """How remote storages are reached."""
-        network = self.config.network if self.config_path.exists() else NetworkSection()  # `init` writes it later
+        network = self.config_if_there.network
         return Access(
             environ=self.world.environ,
             secret=storage_secret if self.may_use_keyring else lambda _: None,

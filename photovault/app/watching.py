@@ -12,19 +12,30 @@ import logging
 import os
 import threading
 import time
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from photovault.app.runs import App
 from photovault.app.settings import local_folder
-from photovault.app.sources import BackupRequest, sources
-from photovault.errors import PhotovaultError, UsageError, WrongKeyError
+from photovault.app.sources import IGNORE_FILE, BackupRequest, sources
+from photovault.backup import BackupPlan
+from photovault.errors import PhotovaultError, RefusedError, UsageError, WrongKeyError
 from photovault.watch import control
 from photovault.watch.alarms import Alarms, channels
 from photovault.watch.control import Server, only_one
-from photovault.watch.daemon import Daemon, Destination, Done, Orders, World, load_memory
+from photovault.watch.daemon import (
+    Daemon,
+    Destination,
+    Done,
+    Orders,
+    World,
+    end_pause,
+    load_memory,
+    load_pause,
+)
+from photovault.watch.memory import give_back
 from photovault.watch.notify import Notify
 from photovault.watch.observer import Watched, Watcher
 from photovault.watch.power import Power
@@ -35,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from photovault.backup import SourceSpec
+    from photovault.backup import BackupReport, SourceSpec
     from photovault.progress import Progress
 
     Say = Callable[[str, Mapping[str, object]], None]
@@ -70,14 +81,22 @@ class Watching:
             NoVaultError, WrongKeyError: the vault cannot be opened, which only somebody can mend.
         """
         app = self._app
+        give_back()
         with ExitStack() as stack:
             stack.enter_context(only_one(self._place))
             orders = self._orders(app)
             self._try_key(app)
             stack.callback(self._close)
             watcher = self._watcher = _watcher(orders).begin()
-            daemon = self._daemon = Daemon(orders, watcher, self._backup, self._world(), self._place / MEMORY)
-            stack.enter_context(Server(self._place, daemon))
+            daemon = self._daemon = Daemon(
+                orders,
+                watcher,
+                self._backup,
+                self._world(),
+                self._place / MEMORY,
+                thumbnails=self._make_thumbnails,
+            )
+            stack.enter_context(self._server(daemon))
             self._begin_alarms(daemon)
             self._say_orders("watching", orders)
             self._notify.ready()
@@ -86,6 +105,14 @@ class Watching:
             ended = daemon.wait()
         self._say("stopped", {} if ended else {"why": "a backup under way was broken off; the next one goes on"})
         return ended
+
+    def _server(self, daemon: Daemon) -> AbstractContextManager[object]:
+        """Answers whoever asks; where nobody can, backups go on all the same."""
+        try:
+            return Server(self._place, daemon)
+        except RefusedError as error:
+            self._say("nobody can ask this daemon", {"why": error.what, "do": error.hint})
+            return nullcontext()
 
     def stop(self) -> None:
         """End ``run`` within a second.  For signal handlers, which may touch no lock: they only leave word."""
@@ -169,7 +196,7 @@ class Watching:
         avoid = tuple(os.fsencode(os.path.realpath(folder)) for folder in app.own_folders)
         places = [(one.name, local_folder(one.url) is None) for one in app.destinations()]
         return Orders(
-            sources=tuple(_watched(spec, avoid) for spec in sources(app, BackupRequest())),
+            sources=tuple(_watched(app, spec, avoid) for spec in sources(app, BackupRequest())),
             destinations=tuple(
                 Destination(name=name, over_network=far) for name, far in sorted(places, key=lambda place: place[1])
             ),
@@ -188,14 +215,17 @@ class Watching:
         report = made.backup_if_changed(BackupRequest(hold=hold), progress)
         for warning in made.warnings:
             self._say("warning", {"destination": destination, "why": warning})
-        if report is None:
-            return Done()
-        return Done(
-            snapshot=report.snapshot.id,
-            files=report.totals.new + report.totals.changed + report.totals.moved,
-            size=report.written.stored_bytes,
-            problems=len(report.problems),
-        )
+        if isinstance(report, BackupPlan):
+            return Done(
+                problems=len(report.problems) - sum(bool(one.offline) for one in report.sources),
+                thumbnails_left=made.thumbnails_left,
+            )
+        return _done(report)
+
+    def _make_thumbnails(self, destination: str, progress: Progress, enough: Callable[[], bool]) -> Done:
+        """Some of the thumbnails that backups left; in a thread of its own."""
+        report = self._fresh().at(destination).make_thumbnails(BackupRequest(), progress, enough)
+        return Done() if report is None else _done(report)
 
     def _world(self) -> World:
         power = Power(lambda: datetime.now().astimezone(), time.monotonic)
@@ -207,6 +237,16 @@ class Watching:
             say=self._say,
             wall=self._app.world.now,
         )
+
+
+def _done(report: BackupReport) -> Done:
+    return Done(
+        snapshot=report.snapshot.id,
+        files=report.totals.new + report.totals.changed + report.totals.moved,
+        size=report.written.stored_bytes,
+        problems=len(report.problems) - sum(bool(one.offline) for one in report.snapshot.snapshot.sources),
+        thumbnails_left=report.thumbnails.left,
+    )
 
 
 def _clocks() -> Clocks:
@@ -232,9 +272,34 @@ def _mounts() -> str:
         return ""
 
 
-def _watched(spec: SourceSpec, avoid: tuple[bytes, ...]) -> Watched:
-    path = os.fsencode(spec.path)
-    return Watched(path=path, belongs=lambda file: spec.rules.wants(os.path.relpath(file, path)), avoid=avoid)
+def _watched(app: App, spec: SourceSpec, avoid: tuple[bytes, ...]) -> Watched:
+    belonging = _Belonging(app, spec)
+    return Watched(
+        path=belonging.path,
+        belongs=belonging,
+        avoid=avoid,
+        rules=os.fsencode(IGNORE_FILE),
+        renew=belonging.renew,
+    )
+
+
+class _Belonging:
+    """Whether a file belongs to the backup of a source, by the rules as they were last read."""
+
+    def __init__(self, app: App, spec: SourceSpec) -> None:
+        self.path = os.fsencode(spec.path)
+        self._app = app
+        self._spec = spec
+
+    def __call__(self, file: bytes) -> bool:
+        return self._spec.rules.wants(os.path.relpath(file, self.path))
+
+    def renew(self) -> None:
+        """Rules that cannot be read leave the old ones; the backup, which reads them too, says why it failed."""
+        with suppress(PhotovaultError):
+            for spec in sources(self._app, BackupRequest()):
+                if spec.path == self._spec.path:
+                    self._spec = spec
 
 
 def place(app: App) -> Path:
@@ -250,11 +315,21 @@ def ask(app: App, do: str, **more: object) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchState:
-    """What the daemon knows of the destinations: from itself when it runs, else as it left it."""
+    """What the daemon knows of the destinations: from itself when it answers, else as it last wrote it down."""
 
     running: bool
+    answers: bool
     status: Mapping[str, Any]
     standings: Mapping[str, Standing]
+
+    def known(self, name: str) -> dict[str, Any]:
+        """Of one destination; what it waits for is out of date when nothing runs."""
+        row = next((dict(one) for one in self.status["destinations"] if one["name"] == name), {})
+        return row if self.answers else row | {"pending_since": ""}
+
+    def corrected(self, name: str, how: Standing) -> WatchState:
+        """The same, with what somebody saw for himself at one destination."""
+        return replace(self, standings={**self.standings, name: how} if name in self.standings else self.standings)
 
 
 def watch_state(app: App) -> WatchState | None:
@@ -263,13 +338,34 @@ def watch_state(app: App) -> WatchState | None:
         answer = ask(app, "status")
     except PhotovaultError:
         answer = None
-    if answer is not None:
-        status = dict(answer["status"])
-    else:
-        kept = load_memory(place(app) / MEMORY)
-        if not kept:
-            return None
-        status = {"destinations": [{"name": name, **asdict(one)} for name, one in kept.items()]}
+    running = answer is not None or control.is_running(place(app))
+    status = dict(answer["status"]) if answer is not None else _written_down(app)
+    if not running and not status["destinations"]:
+        return None
     now, overdue = app.world.now(), app.config.status.overdue
     standings = {one["name"]: standing(one, now, overdue) for one in status["destinations"]}
-    return WatchState(running=answer is not None, status=status, standings=standings)
+    return WatchState(running=running, answers=answer is not None, status=status, standings=standings)
+
+
+def _written_down(app: App) -> dict[str, Any]:
+    memory = place(app) / MEMORY
+    pause = load_pause(memory, app.world.now())
+    kept = load_memory(memory)
+    return {
+        "paused": None if pause is None else round(pause.seconds),
+        "destinations": [{"name": name, **asdict(one)} for name, one in kept.items()],
+    }
+
+
+def resume_later(app: App) -> bool:
+    """With no daemon running: forget the pause that the next one would go on with; False when there was none."""
+    memory = place(app) / MEMORY
+    if load_pause(memory, app.world.now()) is None:
+        return False
+    end_pause(memory)
+    return True
+
+
+def is_running(app: App) -> bool:
+    """Whether a daemon of this user runs, whether or not it can be asked."""
+    return control.is_running(place(app))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,19 +11,18 @@ from photovault.cli.options import Call
 from photovault.cli.output import age, amount, count
 from photovault.config import MAIN
 from photovault.errors import NoVaultError, PhotovaultError, StorageError
-from photovault.watch.standing import Standing, since_when
+from photovault.watch.standing import BAD, Standing, since_when
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from photovault.app.destinations import Shown
+    from photovault.app.destinations import Remembered, Shown
     from photovault.app.runs import Status
     from photovault.app.watching import WatchState
     from photovault.cli.output import Output
 
 PARTLY = 3
 _MINUTE = 60
-_BAD = (Standing.FAILING, Standing.OVERDUE)
 
 
 def command(call: Call) -> None:
@@ -43,27 +43,31 @@ def command(call: Call) -> None:
     made, out = call.app(), call.output()
     watch = watch_state(made)
     try:
-        found = made.status()
+        found = made.status(watch.known(made.name) if watch is not None else None)
     except (StorageError, NoVaultError) as error:
-        if watch is None:
+        known = made.remembered()
+        if watch is None and not known:
             raise
-        _show_away(out, watch, error)
-        raise typer.Exit(PARTLY) from None
+        _show_away(out, watch, known, error)
+        raise typer.Exit(PARTLY if watch is not None else error.exit_code) from None
+    watch = watch.corrected(made.name, found.standing) if watch is not None else None
     pending = found.plan.totals.new + found.plan.totals.changed if found.plan is not None else None
     problems = list(found.plan.problems) if found.plan is not None else []
     own = found.own.snapshot if found.own is not None else None
     rolled_back = any(one.rolled_back for one in found.destinations)
-    safe = not found.overdue and not (own and own.problems) and not problems and not found.snapshots.damaged
+    safe = not found.overdue and found.standing not in BAD and not found.snapshots.damaged
     safe = safe and not rolled_back and not _bad(watch)
     out.document(
         {
             "vault": made.storage.address,
-            "protected": safe and not pending,
+            "protected": safe and found.standing is Standing.PROTECTED,
+            "state": found.standing,
             "overdue": found.overdue,
             "snapshots": len(found.snapshots.found),
             "damaged_snapshots": len(found.snapshots.damaged),
             "last_backup": own.time if own else None,
             "age_seconds": found.age_seconds,
+            "last_success": found.last_success or None,
             "files": own.counts.files if own else 0,
             "bytes": own.counts.size if own else 0,
             "files_pending": pending,
@@ -94,36 +98,55 @@ def _row(one: Shown) -> dict[str, object]:
 
 
 def _bad(watch: WatchState | None) -> list[str]:
-    """Destinations that fail or are overdue."""
-    return [name for name, how in watch.standings.items() if how in _BAD] if watch is not None else []
+    """Destinations that fail, lack what cannot be read, or are overdue."""
+    return [name for name, how in watch.standings.items() if how in BAD] if watch is not None else []
 
 
 def _watch_row(watch: WatchState | None) -> dict[str, object] | None:
     if watch is None:
         return None
     places = [{**one, "state": watch.standings[one["name"]]} for one in watch.status["destinations"]]
-    return {**watch.status, "running": watch.running, "destinations": places}
+    return {**watch.status, "running": watch.running, "answers": watch.answers, "destinations": places}
 
 
-def _show_away(out: Output, watch: WatchState, error: PhotovaultError) -> None:
-    """The vault cannot be asked: what the daemon knows is all there is."""
+def _show_away(out: Output, watch: WatchState | None, known: list[Remembered], error: PhotovaultError) -> None:
+    """The vault cannot be asked: what this device and its daemon know is all there is."""
     out.document(
-        {"protected": False, "error": error.what, "hint": error.hint, "destinations": [], "watch": _watch_row(watch)}
+        {
+            "protected": False,
+            "error": error.what,
+            "hint": error.hint,
+            "destinations": [asdict(one) for one in known],
+            "watch": _watch_row(watch),
+        }
     )
     out.always(f"NOT REACHED: {error.what}; {error.hint}")
+    for one in known:
+        out.always(f"  {one.name} ({one.address}), not asked: {_memory(one)}")
     _show_watch(out, watch)
+
+
+def _memory(one: Remembered) -> str:
+    if not one.snapshot:
+        return "no snapshot of this device was ever seen there"
+    sent = f", stored {one.sent[:16]} UTC" if one.sent else ""
+    which = "it has" if one.has_newest else "it lacks newer ones than"
+    return f"{which} snapshot {one.snapshot[:8]} of this device{sent}"
 
 
 def _show_watch(out: Output, watch: WatchState | None) -> None:
     if watch is None:
         return
     status = watch.status
+    paused = f"paused for {_minutes(status['paused'])}; `photovault watch --resume` ends it" if status["paused"] else ""
     if not watch.running:
         out.always("NOT WATCHING: the daemon is not running; start it with `photovault watch` or `photovault service`")
-    elif status["paused"] is not None:
-        out.always(f"  watching, paused for {_minutes(status['paused'])}; `photovault watch --resume` ends it")
-    else:
+    elif not watch.answers:
+        out.always("  watching, but it does not answer, its log says why; this is what it last wrote down")
+    elif not paused:
         out.line("  watching")
+    if paused:
+        out.always(f"  {'watching' if watch.running else 'when it is started it is'}, {paused}")
     run = status.get("run")
     if run:
         left = f", about {_minutes(run['eta_seconds'])} left" if run["eta_seconds"] else ""
@@ -131,9 +154,11 @@ def _show_watch(out: Output, watch: WatchState | None) -> None:
         out.always(f"  backing up to {run['destination']} now: {done}")
     for one in status["destinations"]:
         how = watch.standings[one["name"]]
-        word = how.upper() if how in _BAD else how
-        since = f" since {since_when(one, how)[:16]} UTC" if how in _BAD else ""
-        why = "; ".join(filter(None, (one.get("error"), f"waits: {one['waits']}" if one.get("waits") else "")))
+        word = how.upper() if how in BAD else how
+        began = since_when(one, how) if how in BAD else ""
+        since = f" since {began[:16]} UTC" if began else ""
+        lost = f"could not be read: {one['problems']}" if one.get("problems") else ""
+        why = "; ".join(filter(None, (one.get("error"), lost, f"waits: {one['waits']}" if one.get("waits") else "")))
         again = f"; tried again in {one['next_try']} s" if one.get("next_try") else ""
         out.always(f"  {one['name']}: {word}{since}{': ' if why else ''}{why}{again}")
     for path in status.get("away", ()):
@@ -171,7 +196,7 @@ def _show(out: Output, found: Status, pending: int | None) -> None:
         _show_destinations(out, found.destinations)
         return
     own = found.own.snapshot
-    word = "OVERDUE" if found.overdue else "protected"
+    word = "OVERDUE" if found.overdue else found.standing.upper() if found.standing in BAD else "protected"
     out.always(
         f"{word}: last backup {age(found.age_seconds)}, {count(own.counts.files, 'file')}, {amount(own.counts.size)}"
     )

@@ -71,12 +71,19 @@ def _seconds(text: str | None) -> float:
 
 
 def _ask(call: Call, do: str, more: dict[str, float]) -> None:
-    from photovault.app.watching import ask  # noqa: PLC0415 - not needed for --help
+    from photovault.app.watching import ask, is_running, resume_later  # noqa: PLC0415 - not needed for --help
 
-    if ask(call.app(), do, **more) is None:
-        raise PhotovaultError(
-            "no daemon is running", "start it with `photovault watch` or `photovault service install`"
-        )
+    made = call.app()
+    if ask(made, do, **more) is None:
+        if is_running(made):
+            raise PhotovaultError(
+                "a daemon is running, and there is no way to ask it; its log says why",
+                "end it with Ctrl-C where it runs, or by what started it",
+            )
+        if do != "resume" or not resume_later(made):
+            raise PhotovaultError(
+                "no daemon is running", "start it with `photovault watch` or `photovault service install`"
+            )
     call.output().document({"done": do})
 
 

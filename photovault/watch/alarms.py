@@ -1,8 +1,8 @@
 """Telling somebody that backups fail or are overdue: a webhook, healthchecks.io, the desktop.  Off unless configured.
 
 Every minute the state of all destinations is compared with what each channel was last told.  ``due`` (pure) says what to
-tell: a destination that fails (for longer than ``PATIENCE``) or is overdue, once and then once a day, and once that all
-is well again.  A healthchecks address is told of the worst of all destinations, and once a day that all is well.  What
+tell: a destination that fails or lacks files that cannot be read (for longer than ``PATIENCE``) or is overdue, once and
+then once a day, and once that all is well again.  A source that is away alarms nobody: cards and disks come and go.  A healthchecks address is told of the worst of all destinations, and once a day that all is well.  What
 was told is kept in a file, so that a daemon that is started anew does not repeat itself.
 
 Guarantees: what is sent has a destination's name, its state, since when, and numbers, never the name of a file or the
@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from photovault import __version__
 from photovault.device import write_private
 from photovault.errors import PhotovaultError
-from photovault.watch.standing import Standing, parse_time, since_when, standing
+from photovault.watch.standing import BAD, Standing, parse_time, since_when, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -43,7 +43,6 @@ _LAST_RETRY = timedelta(hours=1)
 _TIMEOUT = 10.0  # seconds
 _MEMORY_MAX = 1 << 20
 _JOIN_SECONDS = 1.0
-_BAD = (Standing.FAILING, Standing.OVERDUE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,7 @@ class Alarm:
     @property
     def is_bad(self) -> bool:
         """Whether something must be done."""
-        return self.state in _BAD
+        return self.state in BAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,21 +82,20 @@ def alarms_of(status: Mapping[str, Any], now: datetime, overdue: float) -> list[
     """What could be told about each destination of ``Daemon.status``; nothing about one of which nothing is known yet."""
     found = []
     for one in status["destinations"]:
-        how = standing(one, now, overdue)
-        failing = parse_time(one.get("failing_since"))
-        is_new = how is Standing.FAILING and failing is not None and now - failing < PATIENCE
-        if is_new or (how not in _BAD and not one.get("last_success")):
+        problems = max(0, int(one.get("problems") or 0) - len(status.get("away", ())))
+        how = standing({**one, "problems": problems}, now, overdue)
+        if _is_new(one, how, now) or (how not in BAD and not one.get("last_success")):
             continue
-        state = how if how in _BAD else Standing.PROTECTED
-        found.append(
-            Alarm(
-                destination=str(one["name"]),
-                state=state,
-                since=since_when(one, state),
-                problems=int(one.get("problems") or 0),
-            )
-        )
+        state = how if how in BAD else Standing.PROTECTED
+        since = since_when(one, state)
+        found.append(Alarm(destination=str(one["name"]), state=state, since=since, problems=problems))
     return found
+
+
+def _is_new(one: Mapping[str, Any], how: Standing, now: datetime) -> bool:
+    """Whether it may still mend itself."""
+    since = parse_time(since_when(one, how)) if how in {Standing.FAILING, Standing.INCOMPLETE} else None
+    return since is not None and now - since < PATIENCE
 
 
 def due(alarms: Iterable[Alarm], said: Mapping[str, Said], now: datetime) -> Iterator[Alarm]:
@@ -361,6 +359,11 @@ def sentence(alarm: Alarm) -> str:
         case Standing.OVERDUE:
             return (
                 f"backups to {alarm.destination} are overdue: what changed{since} is not safe; run `photovault status`"
+            )
+        case Standing.INCOMPLETE:
+            return (
+                f"backups to {alarm.destination} are incomplete{since}: what could not be read: {alarm.problems}; "
+                "run `photovault backup -n`"
             )
         case _:
             return f"backups to {alarm.destination} are well again"

@@ -7,7 +7,8 @@ drops when the process ends, however it ends; so a socket that is found by the o
 
 Guarantees: the socket is open to its owner alone from the moment it has its name, and both sides ask the system who the
 other is; a line is at most ``REQUEST_MAX`` or ``ANSWER_MAX`` bytes, and a connection takes ``SECONDS`` at most.  Not
-guaranteed: a way to speak with the daemon on Windows, where Python has no such sockets.
+guaranteed: a way to speak with the daemon where there can be no such socket, as on Windows; it runs without, and
+``is_running`` still finds it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from photovault.device import run_lock
 from photovault.errors import BusyError, PhotovaultError, RefusedError, UnavailableError
+from photovault.watch.schedule import PAUSE_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,7 +37,6 @@ LOCK = "watch.lock"
 REQUEST_MAX = 4096  # bytes
 ANSWER_MAX = 4 << 20
 SECONDS = 5.0  # for one connection
-PAUSE_MAX = 366 * 86_400.0
 _NAME_MAX = 100  # bytes of a socket's path; the system's limit is 104 to 108
 _WAITING = 8  # connections
 _PAUSE = 0.05  # seconds
@@ -66,7 +67,7 @@ def only_one(folder: Path) -> Iterator[None]:
     """Be the only daemon of this state folder.  Raises BusyError when there is one."""
     with ExitStack() as held:
         try:
-            held.enter_context(run_lock(folder, wait=False, name=LOCK))
+            _take_lock(held, folder)
         except BusyError:
             raise BusyError(
                 "photovault is watching already", "`photovault watch --stop` ends it, `photovault status` asks it"
@@ -76,6 +77,28 @@ def only_one(folder: Path) -> Iterator[None]:
                 f"cannot write {folder}: {error.strerror}", "check free space and permissions there"
             ) from None
         yield
+
+
+def _take_lock(held: ExitStack, folder: Path) -> None:
+    """Twice, since ``is_running`` may just be trying it."""
+    try:
+        held.enter_context(run_lock(folder, wait=False, name=LOCK))
+    except BusyError:
+        time.sleep(_PAUSE)
+        held.enter_context(run_lock(folder, wait=False, name=LOCK))
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a daemon runs there, whether or not it can be asked."""
+    try:
+        if (folder / LOCK).exists():
+            with run_lock(folder, wait=False, name=LOCK):
+                pass
+    except BusyError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 class Server:
@@ -199,7 +222,7 @@ def _exchange(path: Path, line: bytes) -> bytes:
 def _listen(path: Path) -> socket.socket:
     """A socket that listens and that nobody else could ever connect to: it gets its name when its rights are right."""
     if not _CAN:
-        raise RefusedError("this system has no sockets in folders", "stop the daemon with Ctrl-C or its service")
+        raise RefusedError("this system has no sockets in folders", "`photovault status` reads what it writes down")
     new = path.with_name(SOCKET + ".new")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

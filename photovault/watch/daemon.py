@@ -4,12 +4,13 @@ One thread owns everything here.  It drains the watcher's events into ``QuietPer
 destination needs a backup.  One backup runs at a time, in a thread of its own, while events go on being taken; files that
 still move when it begins are held back.  Whether it may run now is a question for ``schedule``.  A full look at everything
 is due at the start, once in ``rescan``, when a source came, after sleep, when the clock was set, and when events were lost;
-every backup is one, so that it only means to run one.
+every backup is one, so that it only means to run one.  When nothing is to be done, thumbnails that backups left are made
+(``spare``).
 
 Guarantees: an event that came before a backup began is in that backup, or makes the next one due.  A destination that
 fails is tried again for ever and keeps no other from being served.  What must survive a kill (since when each destination
-has what it has, and since when it fails) is on disk before it is said.  Asked to stop, it does so within ten seconds: what a
-backup had not committed by then is nobody's, and the next run finds it again.
+has what it has, since when it fails, and a pause with its end) is on disk before it is said.  Asked to stop, it does so
+within ten seconds: what a backup had not committed by then is nobody's, and the next run finds it again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import json
 import threading
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,11 +27,11 @@ from photovault.device import write_private
 from photovault.errors import BusyError, CancelledError, PhotovaultError
 from photovault.watch.observer import Kind
 from photovault.watch.quiet import QuietPeriod
-from photovault.watch.schedule import Allowed, Clocks, Conditions, Turn
+from photovault.watch.schedule import FIRST_RETRY, PAUSE_MAX, Allowed, Clocks, Conditions, Turn
+from photovault.watch.spare import SLICE, SpareTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from photovault.progress import Progress
@@ -39,6 +41,7 @@ TICK = 1.0  # seconds between two looks at the clock when nothing happens
 STOP_SECONDS = 9.0
 BUSY_SECONDS = 10.0  # until a run that somebody else began is asked after again
 MEMORY_MAX = 1 << 20
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +69,17 @@ class Orders:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What a backup did: the snapshot's id, empty when nothing had changed; files and bytes stored anew; problems."""
+    """What a backup did: the snapshot's id, empty when nothing had changed; files and bytes stored anew.
+
+    ``problems``: what could not be read; sources that are away are not among them, since they come back.
+    ``thumbnails_left``: how many are still to be made.
+    """
 
     snapshot: str = ""
     files: int = 0
     size: int = 0
     problems: int = 0
+    thumbnails_left: int = 0
 
 
 class Work(Protocol):
@@ -79,6 +87,13 @@ class Work(Protocol):
 
     def __call__(self, destination: str, hold: frozenset[bytes], progress: Progress, /) -> Done:
         """Back up everything but ``hold``.  Raises PhotovaultError."""
+
+
+class Thumbnails(Protocol):
+    """Makes thumbnails that backups to one destination left."""
+
+    def __call__(self, destination: str, progress: Progress, enough: Callable[[], bool], /) -> Done:
+        """Make some, until it is ``enough``.  Raises PhotovaultError."""
 
 
 class Source(Protocol):
@@ -121,15 +136,26 @@ class Kept:
     pending_since: str = ""
     error: str = ""
     problems: int = 0
+    problems_since: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """No backup begins for so many seconds."""
+
+    began: datetime
+    seconds: float
 
 
 @dataclass(slots=True)
 class Run:
-    """The backup that is under way."""
+    """The backup that is under way; ``spare``: it only makes thumbnails, and ends soon when it is ``enough``."""
 
     destination: str
     began: float
     hold: frozenset[bytes]
+    spare: bool = False
+    enough: bool = False
     files: int = 0
     size: int = 0
     total_files: int = 0
@@ -154,13 +180,23 @@ class Run:
 class Daemon:
     """Watches and backs up, one ``step`` at a time."""
 
-    def __init__(self, orders: Orders, source: Source, work: Work, world: World, memory: Path) -> None:
-        """``memory``: the file for what must survive a kill."""
+    def __init__(
+        self,
+        orders: Orders,
+        source: Source,
+        work: Work,
+        world: World,
+        memory: Path,
+        *,
+        thumbnails: Thumbnails | None = None,
+    ) -> None:
+        """``memory``: the file for what must survive a kill; ``thumbnails``: what to do when nothing is to be done."""
         self.world = world
-        self.paused_until: float | None = None
         self._orders = orders
         self._source = source
         self._work = work
+        self._thumbnails = thumbnails
+        self._spare = SpareTime()
         self._memory = memory
         self._kept = load_memory(memory)
         self._run: Run | None = None
@@ -168,10 +204,15 @@ class Daemon:
         self._stopping = False
         self._wanted_now = False
         self._before = world.clocks()
+        self._saving = threading.Lock()
+        self._pause = load_pause(memory, world.wall())
+        self.paused_until = self._before.boot + self._pause.seconds if self._pause is not None else None
         self._looked = self._polled = self._scanned = self._before.boot
         self._quiet = QuietPeriod(orders.settle, orders.max_delay)
         self._turns: dict[str, Turn] = {}
         self._set_turns(self._before.boot)
+        if self._pause is not None:
+            world.say("paused", {"seconds": round(self._pause.seconds)})
 
     def obey(self, orders: Orders, source: Source) -> None:
         """Go on under other orders; a run under way is finished under the old ones."""
@@ -215,14 +256,17 @@ class Daemon:
         self.wake()
 
     def pause(self, seconds: float) -> None:
-        """Begin no backup for so long.  May be called from any thread."""
+        """Begin no backup for so long, whatever ends this process meanwhile.  May be called from any thread."""
         self.paused_until = self.world.clocks().boot + seconds
+        self._pause = Pause(began=self.world.wall(), seconds=seconds)
+        self._save()
         self.world.say("paused", {"seconds": seconds})
         self.wake()
 
     def resume(self) -> None:
         """End a pause.  May be called from any thread."""
-        self.paused_until = None
+        self.paused_until = self._pause = None
+        self._save()
         self.world.say("resumed", {})
         self.wake()
 
@@ -237,9 +281,11 @@ class Daemon:
         if decision.due:
             self._quiet.begin(clocks.boot)
             self._need(clocks.boot)
+        if self._run is not None and self._run.spare:
+            self._run.enough = not self._is_spare(self._run, clocks.boot)
         if self._run is None and not self._stopping:
             self._begin_run(clocks.boot)
-        return min(TICK, self._quiet.decide(clocks.boot).wait or TICK)
+        return min(TICK, self._orders.poll, self._quiet.decide(clocks.boot).wait or TICK)
 
     # Events and the reasons for a full look.
 
@@ -317,6 +363,28 @@ class Daemon:
             self.world.say("backup begins", {"destination": name, "held": len(run.hold)})
             self.world.start(partial(self._do, run))
             return
+        self._begin_spare(now)
+
+    def _begin_spare(self, now: float) -> None:
+        if self._thumbnails is None:
+            return
+        for name in self._turns:
+            run = Run(name, now, frozenset(), spare=True)
+            if self._spare.wants(name, now) and self._is_spare(run, now):
+                self._run = run
+                self.world.say("making thumbnails", {"destination": name})
+                self.world.start(partial(self._do, run))
+                return
+
+    def _is_spare(self, run: Run, now: float) -> bool:
+        """Whether nothing else is to be done, and a slice that began as ``run`` may go on."""
+        turn, conditions = self._turns.get(run.destination), self._conditions(now)
+        if turn is None or conditions.battery is not None or not self._quiet.is_empty:
+            return False
+        if any(one.is_due(now, self._orders.min_interval) for one in self._turns.values()):
+            return False
+        allowed = not self._orders.allowed.why_not(conditions, over_network=turn.over_network)
+        return allowed and turn.pending_since is None and now - run.began < SLICE
 
     def _conditions(self, now: float) -> Conditions:
         until = self.paused_until  # read once: another thread may end the pause between two looks
@@ -328,7 +396,7 @@ class Daemon:
     def _do(self, run: Run) -> None:
         """In the thread of the run."""
         try:
-            run.result = self._work(run.destination, run.hold, run)
+            run.result = self._what(run)
         except PhotovaultError as error:
             run.result = error
         except Exception as error:  # noqa: BLE001 - a defect must not end the daemon in silence
@@ -337,6 +405,11 @@ class Daemon:
             if run.result is None:  # the thread was ended by something that is no Exception
                 run.result = CancelledError("stopped")
             self.wake()
+
+    def _what(self, run: Run) -> Done:
+        if run.spare and self._thumbnails is not None:
+            return self._thumbnails(run.destination, run, lambda: run.enough)
+        return self._work(run.destination, run.hold, run)
 
     def _finish_run(self, now: float) -> None:
         run = self._run
@@ -348,9 +421,17 @@ class Daemon:
             return
         match run.result:
             case Done() as done:
+                if run.spare:
+                    self._spare.done(run.destination, done.thumbnails_left, now)
+                self._spare.learn(run.destination, done.thumbnails_left)
                 self._succeeded(run, turn, done)
             case CancelledError():
                 self.world.say("backup stopped", {"destination": run.destination})
+            case BusyError() if run.spare:
+                self._spare.failed(run.destination, now, BUSY_SECONDS)
+            case PhotovaultError() as error if run.spare:
+                self._spare.failed(run.destination, now)
+                self.world.say("thumbnails not made", {"destination": run.destination, "error": error.what})
             case BusyError():
                 self._turns[run.destination] = replace(turn, not_before=now + BUSY_SECONDS)
                 self.world.say("backup waits", {"destination": run.destination, "why": "another run is under way"})
@@ -359,8 +440,11 @@ class Daemon:
 
     def _succeeded(self, run: Run, turn: Turn, done: Done) -> None:
         turn = turn.succeeded(run.began)
-        kept = Kept(last_success=self._now_text(), snapshot=done.snapshot, problems=done.problems)
-        kept.snapshot = done.snapshot or self._kept[run.destination].snapshot
+        before = self._kept[run.destination]
+        kept = Kept(last_success=self._now_text(), snapshot=done.snapshot or before.snapshot, problems=done.problems)
+        if run.spare and not done.snapshot:
+            kept.problems = before.problems  # it read no file
+        kept.problems_since = (before.problems_since or self._now_text()) if kept.problems else ""
         if turn.pending_since is not None or not self._quiet.is_empty:
             kept.pending_since = self._now_text()
         self._turns[run.destination] = turn
@@ -369,7 +453,8 @@ class Daemon:
         self.world.say("backup done", {"destination": run.destination, **asdict(done)})
 
     def _failed(self, turn: Turn, now: float, error: PhotovaultError) -> None:
-        self._turns[turn.name] = turn.failed(now, error.what, self.world.chance())
+        first = min(FIRST_RETRY, 10 * self._orders.max_delay)
+        self._turns[turn.name] = turn.failed(now, error.what, self.world.chance(), first)
         kept = self._kept[turn.name]
         kept.failing_since = kept.failing_since or self._now_text()
         kept.error = error.what
@@ -399,7 +484,7 @@ class Daemon:
         """How things stand, in a line."""
         failing = [name for name in self._turns if self._kept[name].failing_since]
         if self._run is not None:
-            return f"backing up to {self._run.destination}"
+            return f"{'making thumbnails for' if self._run.spare else 'backing up to'} {self._run.destination}"
         if failing:
             return f"failing: {', '.join(failing)}"
         if self.paused_until is not None:
@@ -412,6 +497,7 @@ class Daemon:
         return {
             "name": turn.name,
             **asdict(kept),
+            "problems": kept.problems + len(self._source.away),
             "waits": waits if turn.pending_since is not None else "",
             "next_try": max(0, round(turn.not_before - now)) if turn.failures else 0,
         }
@@ -420,9 +506,15 @@ class Daemon:
         return self.world.wall().strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _save(self) -> None:
-        value = {"version": 1, "destinations": {name: asdict(kept) for name, kept in self._kept.items()}}
-        with suppress(OSError, PhotovaultError):  # a full disk must not end the daemon: the backup will say so
-            write_private(self._memory, json.dumps(value, indent=1).encode())
+        with self._saving:  # the loop's thread, and whoever pauses
+            pause = self._pause
+            value = {
+                "version": 1,
+                "destinations": {name: asdict(kept) for name, kept in list(self._kept.items())},
+                "pause": None if pause is None else [pause.began.isoformat(), pause.seconds],
+            }
+            with suppress(OSError, PhotovaultError):  # a full disk must not end the daemon: the backup will say so
+                write_private(self._memory, json.dumps(value, indent=1).encode())
 
 
 def _run_status(run: Run, now: float) -> dict[str, Any]:
@@ -449,8 +541,31 @@ def _text(path: bytes) -> str:
 def load_memory(path: Path) -> dict[str, Kept]:
     """What the daemon remembered of each destination; nothing when it never ran or the file is damaged."""
     try:
-        with path.open("rb") as file:
-            value = json.loads(file.read(MEMORY_MAX))
-        return {str(name): Kept(**kept) for name, kept in value["destinations"].items() if value["version"] == 1}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {str(name): Kept(**kept) for name, kept in _read(path)["destinations"].items()}
+    except _DAMAGE:
         return {}
+
+
+def load_pause(path: Path, now: datetime) -> Pause | None:
+    """What is left of the pause that the daemon was in; None when it is over, or when the clock was set back before it."""
+    try:
+        began, seconds = _read(path)["pause"]
+        pause = Pause(began=datetime.fromisoformat(began), seconds=min(float(seconds), PAUSE_MAX))
+        gone = (now - pause.began).total_seconds()
+    except _DAMAGE:
+        return None
+    return Pause(began=now, seconds=pause.seconds - gone) if 0 <= gone < pause.seconds else None
+
+
+def end_pause(path: Path) -> None:
+    """Forget the pause; to be called where no daemon runs.  Raises RefusedError when that cannot be written down."""
+    with suppress(*_DAMAGE):
+        write_private(path, json.dumps(_read(path) | {"pause": None}, indent=1).encode())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        value = json.loads(file.read(MEMORY_MAX))
+    if value["version"] != 1:
+        raise ValueError
+    return dict(value)

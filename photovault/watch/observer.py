@@ -87,11 +87,12 @@ class Kind(StrEnum):
     WRITING = "writing"
     CHANGED = "changed"
     GONE = "gone"
+    RULES = "rules"
     SOMETHING = "something"
 
 
 class Event(NamedTuple):
-    """One change; the path is absolute, and empty for something."""
+    """One change; the path is absolute, and empty for something; for rules it is that of the source, empty for all."""
 
     kind: Kind
     path: bytes = b""
@@ -99,11 +100,21 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A source: its path, whether a file in it (absolute path) belongs to the backup, and folders to know nothing of."""
+    """A source.
+
+    Attributes:
+        path: absolute.
+        belongs: whether a file in it (absolute path) belongs to the backup.
+        avoid: folders to know nothing of.
+        rules: the name, at the top of the source, of a file of rules on which ``belongs`` depends; empty for none.
+        renew: read that file again, for ``belongs`` from now on.
+    """
 
     path: bytes
     belongs: Callable[[bytes], bool]
     avoid: tuple[bytes, ...] = ()
+    rules: bytes = b""
+    renew: Callable[[], None] = lambda: None
 
 
 class Watcher:
@@ -169,6 +180,7 @@ class Watcher:
                 continue
             self._forget(source.path)
             if identity is not None:
+                source.renew()
                 self._there[source.path] = (identity, self._watch(source))
                 came = True
         return self._see_limits() or came
@@ -213,10 +225,17 @@ class Watcher:
         return None
 
     def taken(self) -> Iterator[Event]:
-        """What came since the last call."""
+        """What came since the last call; changed rules hold from here on, and everything is to be looked at by them."""
         with suppress(queue.Empty):
             for _ in range(QUEUE):
-                yield self.events.get_nowait()
+                event = self.events.get_nowait()
+                yield self._renewed(event) if event.kind is Kind.RULES else event
+
+    def _renewed(self, event: Event) -> Event:
+        for source in self._sources:
+            if event.path in {b"", source.path}:
+                source.renew()
+        return Event(Kind.SOMETHING)
 
     def _watch(self, source: Watched) -> ObservedWatch | None:
         self._why.pop(source.path, None)
@@ -249,10 +268,10 @@ class Watcher:
             self._something()
 
     def _something(self) -> None:
-        """There is always room for this one: it stands for all that was lost."""
+        """There is always room for this one: it stands for all that was lost, changes of rules among it."""
         while True:
             try:
-                self.events.put_nowait(Event(Kind.SOMETHING))
+                self.events.put_nowait(Event(Kind.RULES))
             except queue.Full:
                 with suppress(queue.Empty):
                     self.events.get_nowait()
@@ -285,6 +304,8 @@ class _Handler(FileSystemEventHandler):
             self._say(Kind.WRITING if isinstance(event, fs.FileModifiedEvent) else Kind.CHANGED, source)
 
     def _say(self, kind: Kind, path: bytes) -> None:
+        if self._source.rules and path == self._real + b"/" + self._source.rules:
+            self._put(Event(Kind.RULES, self._source.path))
         if path and not self._is_ours(path) and self._source.belongs(self._source.path + path[len(self._real) :]):
             self._put(Event(kind, b"" if kind is Kind.SOMETHING else path))
 

@@ -1,8 +1,8 @@
 """When may a backup run, and when must a folder be looked at without any event?  Pure.
 
 Times are seconds of a clock that goes on while the computer sleeps and that nobody can set (``CLOCK_BOOTTIME`` on
-Linux); only quiet hours ask for the time of day.  A destination that failed is tried again after 30 seconds, then after
-twice as long each time, up to half an hour, each wait shortened at random by up to a quarter, so that many computers do
+Linux); only quiet hours ask for the time of day.  A destination that failed is tried again after 30 seconds (sooner where
+``max_delay`` is less than a tenth of that), then after twice as long each time, up to half an hour, each wait shortened at random by up to a quarter, so that many computers do
 not come at the same moment.  Destinations know nothing of each other.
 """
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FIRST_RETRY = 30.0
 LAST_RETRY = 1800.0
+PAUSE_MAX = 366 * 86_400.0
 JUMP = 60.0  # a clock that moved so much against another did not merely drift
 
 
@@ -77,10 +78,10 @@ class Turn:
             self, pending_since=pending, last_success=began, failing_since=None, failures=0, not_before=0.0, error=""
         )
 
-    def failed(self, now: float, error: str, chance: float) -> Turn:
-        """It failed; ``chance`` is random, from 0 to 1."""
+    def failed(self, now: float, error: str, chance: float, first: float = FIRST_RETRY) -> Turn:
+        """It failed; ``chance`` is random, from 0 to 1; ``first``: seconds until it is tried again the first time."""
         failures = self.failures + 1
-        wait = min(LAST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 20)) * (1 - chance / 4)
+        wait = min(LAST_RETRY, first * 2 ** min(failures - 1, 20)) * (1 - chance / 4)
         since = self.failing_since if self.failing_since is not None else now
         return replace(self, failures=failures, failing_since=since, not_before=now + wait, error=error)
 

@@ -1,8 +1,9 @@
 """How a destination stands, in one word.  Pure: one rule for ``status``, the alarms and the exit code.
 
 A destination is overdue when its last success is longer ago than ``[status] overdue`` says, or when it never had one
-and has lacked something for so long; failing, when the last try failed; pending, when it only lacks something; else
-protected.  Overdue comes before failing, since it is the one that costs photos.
+and has lacked something for so long; failing, when the last try failed; incomplete, when the last one could not read
+everything; pending, when it only lacks something; else protected.  Overdue comes before failing, since it is the one that
+costs photos.
 """
 
 from __future__ import annotations
@@ -20,8 +21,14 @@ class Standing(StrEnum):
 
     PROTECTED = "protected"
     PENDING = "pending"
+    INCOMPLETE = "incomplete"
     FAILING = "failing"
     OVERDUE = "overdue"
+
+
+_AHEAD = timedelta(days=1)  # a time that is so far in the future says nothing
+
+BAD = frozenset({Standing.INCOMPLETE, Standing.FAILING, Standing.OVERDUE})
 
 
 def standing(one: Mapping[str, Any], now: datetime, overdue: float) -> Standing:
@@ -31,13 +38,42 @@ def standing(one: Mapping[str, Any], now: datetime, overdue: float) -> Standing:
         return Standing.OVERDUE
     if one.get("failing_since"):
         return Standing.FAILING
+    if one.get("problems") and one.get("last_success"):
+        return Standing.INCOMPLETE
     return Standing.PENDING if one.get("pending_since") or not one.get("last_success") else Standing.PROTECTED
 
 
 def since_when(one: Mapping[str, Any], how: Standing) -> str:
     """Since when it stands so, ISO 8601 in UTC; empty when that is not known."""
-    key = {Standing.FAILING: "failing_since", Standing.PENDING: "pending_since"}.get(how, "last_success")
+    keys = {
+        Standing.FAILING: "failing_since",
+        Standing.INCOMPLETE: "problems_since",
+        Standing.PENDING: "pending_since",
+    }
+    key = keys.get(how, "last_success")
     return str(one.get(key) or one.get("pending_since") or "")
+
+
+def seen(known: Mapping[str, Any], now: datetime, *, made: str, problems: int, pending: bool) -> dict[str, Any]:
+    """What the daemon knows of a destination, put right by what somebody else sees there now.
+
+    Args:
+        known: as for ``standing``; may be old, or empty.
+        now: with its time zone.
+        made: the time of the newest snapshot, empty when there is none: then whatever was known to be there is gone.
+        problems: how much is there that cannot be read.
+        pending: whether something is to be backed up.
+    """
+    when, failing = parse_time(made), parse_time(known.get("failing_since"))
+    looked = parse_time(known.get("last_success")) if when is not None else None
+    successes = [one for one in (when, looked) if one is not None and one - now < _AHEAD]
+    return {
+        **known,
+        "last_success": max(successes).isoformat() if successes else "",
+        "failing_since": known["failing_since"] if failing is not None and (when is None or when < failing) else "",
+        "pending_since": now.isoformat() if pending else known.get("pending_since", ""),
+        "problems": problems,
+    }
 
 
 def parse_time(text: object) -> datetime | None:

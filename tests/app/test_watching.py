@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,16 @@ import pytest
 
 from photovault.app import App
 from photovault.app.settings import Settings
-from photovault.app.watching import Watching, place
-from tests.support.devices import Computer
+from photovault.app.watching import Watching, _watcher, place
+from photovault.watch.observer import Event, Kind, Watcher
+from tests.support.devices import Computer, Silent
+from tests.support.photos import jpeg, put
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.support.eyes import Record
 
 
 @pytest.fixture
@@ -60,3 +66,110 @@ def test_each_profile_has_a_daemon_of_its_own(tmp_path):
     places = {place(computer.app(**settings)) for settings in ({}, {"profile": "nas"}, {"profile": "usb"})}
     assert len(places) == 3
     assert all(tmp_path / "device" / "state" in (one, one.parent) for one in places)
+
+
+@pytest.mark.parametrize("becomes", ["deleted", "broken"])
+@pytest.mark.parametrize("signal", [False, True], ids=["unnoticed", "told to read it"])
+def test_a_configuration_that_is_gone_still_says_where_destinations_are(
+    house: SimpleNamespace, tmp_path: Path, becomes: str, signal: bool
+) -> None:
+    configure(house, f"[[destinations]]\nname = 'usb'\nurl = '{tmp_path / 'stick'}'\n[network]\ntimeout = '7s'\n")
+    house.watching._obey(house.daemon)
+    house.config.unlink() if becomes == "deleted" else house.config.write_text("[watch")
+    if signal:
+        house.watching._obey(house.daemon)
+    made = house.watching._fresh().at("usb")
+    assert made.storage.address == str(tmp_path / "stick")
+    assert [one.name for one in made.destinations()] == ["main", "usb"]
+    assert str(tmp_path / "stick") in made.own_folders
+    assert made.access.timeout == 7
+    assert house.watching._fresh().at("main").storage.address == str(tmp_path / "vault")
+
+
+def test_a_changed_ignore_file_counts_for_the_next_event(house: SimpleNamespace) -> None:
+    watcher = house.watching._watcher = _watcher(house.watching._orders(house.watching._app)).begin()
+    ignore = house.photos / ".photovaultignore"
+
+    def told_of(name: str) -> set[bytes]:
+        (house.photos / name).write_bytes(b"x")
+        (house.photos / "last.jpg").write_bytes(b"x")
+        return _until(watcher, lambda event: event.path.endswith(b"/last.jpg"))
+
+    assert any(path.endswith(b"/a.jpg") for path in told_of("a.jpg"))
+    ignore.write_text("b*.jpg\n")
+    _until(watcher, lambda event: event.kind is Kind.SOMETHING)
+    assert not any(path.endswith(b"/b.jpg") for path in told_of("b.jpg"))
+    ignore.write_bytes(b"\xff\xfe")  # cannot be read: the old rules stay, and the backup will say why it failed
+    _until(watcher, lambda event: event.kind is Kind.SOMETHING)
+    assert not any(path.endswith(b"/b2.jpg") for path in told_of("b2.jpg"))
+    ignore.unlink()
+    _until(watcher, lambda event: event.kind is Kind.SOMETHING)
+    assert any(path.endswith(b"/b3.jpg") for path in told_of("b3.jpg"))
+
+
+def _until(watcher: Watcher, wanted: Callable[[Event], bool]) -> set[bytes]:
+    """Paths of all events until one that is wanted, and of those right after it."""
+    seen: list[Event] = []
+    end = time.monotonic() + 10
+    while not any(map(wanted, seen)):
+        assert time.monotonic() < end, seen
+        time.sleep(0.05)
+        seen += watcher.taken()
+    time.sleep(0.3)
+    return {event.path for event in [*seen, *watcher.taken()]}
+
+
+def test_where_nobody_can_ask_it_the_daemon_runs_and_says_so(house: SimpleNamespace, tmp_path: Path) -> None:
+    place(house.watching._app).mkdir(parents=True)
+    (place(house.watching._app) / "watch.sock.new").mkdir()  # stands for any reason why there can be no socket
+    with house.watching._server(house.daemon):
+        pass
+    assert [what for what, _ in house.said] == ["nobody can ask this daemon"]
+    assert "watch.sock" in house.said[0][1]["why"]
+
+
+def test_a_run_tells_of_what_cannot_be_read_and_not_of_sources_that_are_away(tmp_path: Path) -> None:
+    computer, photos, away = Computer(tmp_path / "device", tmp_path / "vault"), tmp_path / "photos", tmp_path / "card"
+    computer.make_vault()
+    put(photos / "a.jpg", jpeg(1))
+    put(photos / ".b.jpg.icloud", b"")
+    (tmp_path / "device" / "config.toml").write_text(f"[[sources]]\npath = '{photos}'\n[[sources]]\npath = '{away}'\n")
+    watching = Watching(computer.app(), lambda *_: None)
+    first = watching._backup("main", frozenset(), Silent())
+    assert (bool(first.snapshot), first.problems) == (True, 1)  # the card is away, which is no problem of a file
+    (photos / ".b.jpg.icloud").unlink()
+    rest = [watching._backup("main", frozenset(), Silent()) for _ in range(2)]
+    assert [(bool(one.snapshot), one.problems) for one in rest] == [(True, 0), (False, 0)]
+
+
+def test_thumbnails_that_a_backup_left_are_made_later(
+    tmp_path: Path, eyes: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photovault.backup.run.AHEAD", 1)
+    eyes.seconds = 1e6
+    computer = Computer(tmp_path / "computer", tmp_path / "vault")
+    for number in range(6):
+        put(tmp_path / "photos" / str(number) / "a.jpg", jpeg(number))
+    (computer.folder / "config.toml").write_text(f"[[sources]]\npath = '{tmp_path / 'photos'}'\n")
+    computer.make_vault()
+    watching = Watching(computer.app(), lambda *_: None)
+    first = watching._backup("main", frozenset(), Silent())
+    assert (first.files, first.thumbnails_left) == (6, 5)
+    assert watching._backup("main", frozenset(), Silent()).thumbnails_left == 5, "also when nothing changed"
+    stops = iter([False, False, *[True] * 9])
+    some = watching._make_thumbnails("main", Silent(), lambda: next(stops))
+    assert (some.thumbnails_left, bool(some.snapshot)) == (3, True)
+    assert watching._make_thumbnails("main", Silent(), lambda: False).thumbnails_left == 0
+    assert watching._make_thumbnails("main", Silent(), lambda: False).snapshot == "", "nothing is left"
+    assert watching._backup("main", frozenset(), Silent()).thumbnails_left == 0
+
+
+def test_without_thumbnails_in_the_configuration_none_is_left(tmp_path: Path) -> None:
+    computer = Computer(tmp_path / "computer", tmp_path / "vault")
+    put(tmp_path / "photos" / "a.jpg", jpeg(1))
+    text = f"[[sources]]\npath = '{tmp_path / 'photos'}'\n[backup]\nthumbnails = false\n"
+    (computer.folder / "config.toml").write_text(text)
+    computer.make_vault()
+    watching = Watching(computer.app(), lambda *_: None)
+    for _ in range(2):
+        assert watching._backup("main", frozenset(), Silent()).thumbnails_left == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,3 +79,74 @@ def test_quiet_still_answers(photovault: Callable, photos: Path) -> None:
 def test_no_vault(photovault: Callable, tmp_path: Path) -> None:
     done = photovault("status", "--vault", tmp_path / "nothing")
     assert (done.code, "photovault init" in done.err) == (10, True)
+
+
+def test_what_cannot_be_read_is_incomplete_until_it_can(photovault: Callable, photos: Path) -> None:
+    put(photos / ".x.jpg.icloud", b"")
+    assert photovault("backup").code == 3
+    value = photovault("status", "--json").json
+    assert (value["state"], value["files_pending"], value["protected"]) == ("incomplete", 0, False)
+    assert photovault("status").out.startswith("INCOMPLETE: last backup just now")
+    (photos / ".x.jpg.icloud").unlink()
+    assert photovault("backup").code == 0
+    assert photovault("status", "--json").json["state"] == "protected"
+
+
+def test_a_snapshot_from_the_future_is_told_as_such(photovault: Callable, photos: Path) -> None:
+    photovault("backup", "--time", "2999-01-01T00:00:00Z")
+    done = photovault("status")
+    assert (done.code, "days in the future (a clock is or was wrong)" in done.out) == (3, True)
+    assert "just now" not in done.out
+    photovault("backup")
+    assert photovault("status").code == 0
+
+
+def test_what_the_daemon_looked_at_and_found_unchanged_is_not_overdue(
+    photovault: Callable, photos: Path, tmp_path: Path
+) -> None:
+    photovault("backup", "--time", "2020-01-01T00:00:00Z")
+    assert photovault("status").code == 3
+    now = datetime.now(UTC).isoformat()
+    kept = {"last_success": now, "failing_since": "", "pending_since": "", "problems": 0}
+    memory = {"version": 1, "destinations": {"main": kept}, "pause": None}
+    (tmp_path / "device" / "state" / "watch.json").write_text(json.dumps(memory))
+    done = photovault("status", "--json")
+    assert (done.code, done.json["state"], done.json["last_success"]) == (0, "protected", now)
+    assert done.json["watch"]["destinations"][0]["state"] == "protected"
+
+
+def test_what_the_daemon_left_as_failing_is_mended_by_a_later_backup(
+    photovault: Callable, photos: Path, tmp_path: Path
+) -> None:
+    kept = {"last_success": "", "failing_since": "2020-01-01T00:00:00Z", "error": "away"}
+    memory = {"version": 1, "destinations": {"main": kept}}
+    photovault("backup")
+    (tmp_path / "device" / "state" / "watch.json").write_text(json.dumps(memory))
+    done = photovault("status", "--json")
+    assert (done.code, done.json["state"]) == (0, "protected")
+    assert done.json["watch"]["destinations"][0]["state"] == "protected"
+
+
+def test_a_vault_that_is_away_leaves_what_is_remembered_of_its_copies(
+    photovault: Callable, photos: Path, vault: Path, tmp_path: Path
+) -> None:
+    with (tmp_path / "device" / "config.toml").open("a") as config:
+        config.write(f"[[destinations]]\nname = 'usb'\nurl = '{tmp_path / 'usb'}'\n")
+        config.write(f"[[destinations]]\nname = 'new'\nurl = '{tmp_path / 'new'}'\n")
+    photovault("backup")
+    photovault("copy", "--to", "usb")
+    photovault("status")  # looks at the copy
+    put(photos / "b.jpg", jpeg(2))
+    photovault("backup")
+    vault.rename(tmp_path / "pulled out")
+    (tmp_path / "usb").rename(tmp_path / "pulled out, too")
+    done = photovault("status")
+    assert (done.code, done.out.startswith("NOT REACHED: ")) == (10, True)
+    assert f"main ({vault}), not asked: it has snapshot " in done.out
+    assert f"usb ({tmp_path / 'usb'}), not asked: it lacks newer ones than snapshot " in done.out
+    assert f"new ({tmp_path / 'new'}), not asked: no snapshot of this device was ever seen there" in done.out
+    value = photovault("status", "--json").json
+    main, usb, new = value["destinations"]
+    assert (value["protected"], bool(value["error"]), value["watch"]) == (False, True, None)
+    assert (main["has_newest"], usb["has_newest"], new["has_newest"]) == (True, False, False)
+    assert (main["sent"] > usb["sent"], new["snapshot"], new["sent"]) == (True, "", "")

@@ -35,8 +35,9 @@ QUICK = """
 all_files = true
 [watch]
 settle = "300ms"
-max_delay = "3s"
+max_delay = "{max_delay}"
 min_interval = "0s"
+poll = "200ms"
 [network]
 retries = 1
 timeout = "{timeout}"
@@ -54,11 +55,11 @@ class Home:
         self.configure(self.photos)
         self._restored = 0
 
-    def configure(self, *sources: Path, more: str = "", timeout: str = "5s") -> None:
-        """Watch these folders."""
+    def configure(self, *sources: Path, more: str = "", timeout: str = "5s", max_delay: str = "3s") -> None:
+        """Watch these folders; what failed is tried again after ten times ``max_delay``."""
         named = "".join(f"[[sources]]\npath = '{one}'\n" for one in sources)
         self.config.parent.mkdir(exist_ok=True)
-        self.config.write_text(named + QUICK.format(timeout=timeout) + more)
+        self.config.write_text(named + QUICK.format(timeout=timeout, max_delay=max_delay) + more)
 
     def watch(self, *options: str) -> Watching:
         """Start the daemon."""
@@ -214,7 +215,8 @@ def test_a_server_that_is_killed_fails_alone_and_catches_up_by_itself_when_it_is
     server = SeaweedFS(tmp_path / "server")
     try:
         server.let_in(monkeypatch)
-        home.configure(home.photos, more=f"[[destinations]]\nname = 's3'\nurl = '{server.url('vault')}'\n")
+        more = f"[[destinations]]\nname = 's3'\nurl = '{server.url('vault')}'\n"
+        home.configure(home.photos, more=more, max_delay="400ms")
         assert home.run("copy", "--to", "s3").code == 0
         with home.watch() as daemon:
             daemon.until_protected()
@@ -308,15 +310,20 @@ def test_a_source_that_is_away_keeps_no_other_from_being_saved(home: Home) -> No
     card = home.folder / "card"
     home.configure(home.photos, card)
     with home.watch() as daemon:
-        daemon.until_ready()
+        daemon.until(lambda status: set(standings(status).values()) == {"incomplete"})
         put(home.photos / "new.jpg", jpeg(1))
-        heard(daemon)
-        daemon.until_protected()
+        daemon.wait("backup done", files=1)
         home.is_safe()
+        done = home.run("status", "--json")
+        assert (done.code, done.json["state"], done.json["watch"]["destinations"][0]["state"]) == (
+            3,
+            *["incomplete"] * 2,
+        )
         assert daemon.status()["away"] == [str(card)]
         put(card / "DCIM" / "1.jpg", jpeg(2))
         daemon.wait("looking at everything", why="a source came")
         daemon.until_protected()
+        home.is_said_to_be_safe()
         assert same_tree(card, home.restored() / "card") == []
 
 
@@ -391,6 +398,42 @@ def test_asked_to_end_in_the_middle_of_a_backup_it_does_so_in_time(home: Home) -
         home.is_safe()
         assert home.run("watch", "--stop").code == 0
         assert daemon.process.wait(12) == 0
+
+
+def test_a_pause_survives_a_kill_and_is_ended(home: Home) -> None:
+    with home.watch() as daemon:
+        daemon.until_ready()
+        assert home.run("watch", "--pause", "1h").code == 0
+        daemon.kill()
+    assert "when it is started it is, paused for 60 min" in home.run("status").out
+    with home.watch() as daemon:
+        put(home.photos / "new.jpg", jpeg(1))
+        daemon.until(lambda status: status["destinations"][0]["waits"] == "paused")
+        assert 3500 < daemon.status()["paused"] <= 3600
+        assert "watching, paused for 60 min" in home.run("status").out
+        daemon.kill()
+    assert home.run("watch", "--resume").code == 0  # also where nobody runs
+    assert home.run("watch", "--resume").code == 1
+    with home.watch() as daemon:
+        assert daemon.status()["paused"] is None
+        daemon.until_protected()
+        home.is_safe()
+
+
+def test_a_daemon_that_nobody_can_ask_says_so_and_backs_up(home: Home) -> None:
+    (home.folder / "device" / "state" / "watch.sock.new").mkdir()  # stands for any reason why there can be no socket
+    with home.watch() as daemon:
+        assert daemon.events("nobody can ask this daemon")
+        daemon.wait("backup done")
+        put(home.photos / "new.jpg", jpeg(1))
+        daemon.wait("backup done", files=1)
+        home.is_safe()
+        done = home.run("status")
+        assert (done.code, "watching, but it does not answer" in done.out) == (0, True), done.out + done.err
+        assert home.run("status", "--json").json["watch"]["running"] is True
+        done = home.run("watch", "--now")
+        assert (done.code, "there is no way to ask it" in done.err) == (1, True)
+        assert daemon.stop() == 0
 
 
 def test_a_configuration_is_read_again_and_a_broken_one_changes_nothing(home: Home) -> None:

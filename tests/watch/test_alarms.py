@@ -46,7 +46,7 @@ class House:
     """Alarms with the daemon's status and the clock in the hands of a test."""
 
     def __init__(self, folder, *channels):
-        self.now, self.folder, self.channels, self.said = START, folder, channels, []
+        self.now, self.folder, self.channels, self.said, self.away = START, folder, channels, [], []
         self.destinations = {"main": {"last_success": text(START)}, "nas": {"last_success": text(START)}}
         self.begin()
 
@@ -61,7 +61,8 @@ class House:
         )
 
     def status(self):
-        return {"destinations": [{"name": name, "error": "", **one} for name, one in self.destinations.items()]}
+        places = [{"name": name, "error": "", **one} for name, one in self.destinations.items()]
+        return {"destinations": places, "away": self.away}
 
     def fails(self, name="nas"):
         self.destinations[name] = self.destinations[name] | {"failing_since": text(self.now), "error": "/home/a.jpg"}
@@ -112,6 +113,29 @@ def test_what_mends_itself_soon_is_nobodys_trouble(house, told):
     house.works()
     house.go(HOUR)
     assert told.told == []
+
+
+def test_files_that_cannot_be_read_are_told_as_failures_are(house, told):
+    house.destinations["nas"] |= {"problems": 2, "problems_since": text(house.now)}
+    house.go(PATIENCE - MINUTE)
+    assert told.told == []
+    house.go(HOUR)
+    assert told.told == [("nas", "incomplete")]
+    house.works()
+    house.go(HOUR)
+    assert told.told == [("nas", "incomplete"), ("nas", "protected")]
+    said = alarms.sentence(Alarm(destination="nas", state=Standing.INCOMPLETE, since=text(START), problems=2))
+    assert "incomplete since 2026-11-23T12:00:00Z: what could not be read: 2;" in said
+
+
+def test_a_card_that_is_not_plugged_in_alarms_nobody(house, told):
+    house.away = ["/media/card"]
+    house.destinations["nas"] |= {"problems": 1}
+    house.go(2 * DAY, every=HOUR)
+    assert told.told == []
+    house.destinations["nas"] |= {"problems": 2}
+    house.alarms.look()
+    assert told.told == [("nas", "incomplete")]
 
 
 def test_overdue_is_another_state_than_failing(house, told):

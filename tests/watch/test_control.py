@@ -16,7 +16,7 @@ import pytest
 
 from photovault.errors import BusyError, PhotovaultError, RefusedError, UnavailableError
 from photovault.watch import control
-from photovault.watch.control import ANSWER_MAX, REQUEST_MAX, SOCKET, Server, ask, obey, only_one
+from photovault.watch.control import ANSWER_MAX, REQUEST_MAX, SOCKET, Server, ask, is_running, obey, only_one
 
 
 class Obedient:
@@ -229,3 +229,36 @@ def test_a_second_daemon_is_refused_with_its_own_exit_code(tmp_path):
 def test_a_busy_vault_is_not_taken_for_a_second_daemon(tmp_path):
     with pytest.raises(BusyError, match="a run"), only_one(tmp_path):
         raise BusyError("a run")
+
+
+def test_a_daemon_that_cannot_be_asked_is_found_all_the_same(tmp_path):
+    folder = tmp_path / "state"
+    assert not is_running(folder)
+    assert not folder.exists()
+    with only_one(folder):
+        assert is_running(folder)
+    assert not is_running(folder)
+
+
+def test_whoever_only_looks_turns_no_daemon_away(tmp_path):
+    looks = threading.Event()
+
+    def look():
+        while not looks.is_set():
+            is_running(tmp_path)
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for _ in range(20):
+        with only_one(tmp_path):
+            pass
+    looks.set()
+    thread.join()
+
+
+def test_a_system_without_such_sockets_says_so_and_has_no_answer(tmp_path, daemon, monkeypatch):
+    monkeypatch.setattr(control, "_CAN", False)
+    with pytest.raises(RefusedError, match="no sockets in folders"):
+        Server(tmp_path, daemon)
+    assert ask(tmp_path, "status") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,9 +10,10 @@ import pytest
 
 from photovault.config import parse_hours
 from photovault.errors import BusyError, CancelledError, UnavailableError
-from photovault.watch.daemon import Daemon, Destination, Done, Orders, World, load_memory
+from photovault.watch.daemon import Daemon, Destination, Done, Orders, World, end_pause, load_memory, load_pause
 from photovault.watch.observer import Event, Kind
-from photovault.watch.schedule import Allowed, Clocks, Conditions
+from photovault.watch.schedule import PAUSE_MAX, Allowed, Clocks, Conditions
+from photovault.watch.spare import SLICE
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 A, B = b"/photos/a.jpg", b"/photos/b.jpg"
@@ -399,3 +401,207 @@ def test_a_destination_that_was_taken_out_is_served_no_more(house):
     house.go(5)
     assert [name for name, _ in house.runs] == ["nas", "new"]
     assert [one["name"] for one in house.daemon.status()["destinations"]] == ["nas", "new"]
+
+
+def test_who_wants_photos_safe_soon_is_tried_again_soon(tmp_path):
+    house = House(tmp_path, replace(ORDERS, max_delay=0.5, settle=0.1))
+    house.answers["main"] = [UnavailableError("away")]
+    house.go(2)
+    assert house.one()["next_try"] == 5
+
+
+def test_what_could_not_be_read_is_said_with_its_time_until_it_can(house):
+    house.answers["main"] = [Done(snapshot="abc", problems=2), Done(problems=1), Done()]
+    house.go(5)
+    assert (house.one()["problems"], house.one()["problems_since"]) == (2, "2026-11-23T12:00:02Z")
+    for problems, since in ((1, "2026-11-23T12:00:02Z"), (0, "")):
+        house.daemon.backup_now()
+        house.go(3)
+        assert (house.one()["problems"], house.one()["problems_since"]) == (problems, since)
+
+
+def test_a_source_that_is_away_is_a_problem_as_long_as_it_is_away(house):
+    house.settled()
+    house.told.away = [b"/card"]
+    assert house.one()["problems"] == 1
+    house.told.away = []
+    assert house.one()["problems"] == 0
+
+
+def test_a_pause_survives_a_kill_with_its_end(house):
+    house.settled()
+    house.daemon.pause(600)
+    house.seconds += 200  # the daemon was killed, and nobody started it
+    house.begin()
+    assert house.daemon.status()["paused"] == 400
+    house.seconds += 100
+    house.begin()
+    house.go(290)
+    assert house.runs == []
+    house.go(20)
+    assert [name for name, _ in house.runs] == ["main", "nas"]
+
+
+def test_a_pause_that_was_ended_does_not_come_back(house):
+    house.daemon.pause(600)
+    house.daemon.resume()
+    house.begin()
+    assert house.daemon.status()["paused"] is None
+
+
+def test_a_pause_does_not_outlive_a_clock_that_was_set_back(house):
+    house.daemon.pause(600)
+    house.set_by = -86_400
+    house.begin()
+    assert house.daemon.status()["paused"] is None
+
+
+@pytest.mark.parametrize(
+    "pause", [[], 7, ["soon", 60], ["2026-11-23T12:00:00", 60], ["2026-11-23T12:00:00+00:00", "x"], [None, None]]
+)
+def test_a_pause_that_is_none_is_none(house, pause):
+    house.memory.write_text(json.dumps({"version": 1, "destinations": {}, "pause": pause}))
+    assert load_pause(house.memory, NOON) is None
+
+
+def test_a_pause_from_a_file_is_no_longer_than_one_can_be(house):
+    pause = ["2026-11-23T12:00:00+00:00", 1e300]
+    house.memory.write_text(json.dumps({"version": 1, "destinations": {}, "pause": pause}))
+    assert load_pause(house.memory, NOON).seconds == PAUSE_MAX
+
+
+def test_a_pause_can_be_ended_while_no_daemon_runs(house):
+    house.settled()
+    house.daemon.pause(600)
+    end_pause(house.memory)
+    assert load_pause(house.memory, NOON) is None
+    assert load_memory(house.memory)["main"].last_success
+
+
+def test_spare_time_without_thumbnails_to_make_mends_no_problem(house):
+    made = []
+    house.daemon._thumbnails = lambda destination, *_: made.append(destination) or Done()
+    house.answers["main"] = [Done(snapshot="abc", problems=2, thumbnails_left=5)]
+    house.go(600)
+    assert made == ["main"]
+    assert (house.one()["problems"], house.one()["problems_since"]) == (2, "2026-11-23T12:00:02Z")
+
+
+class Spare:
+    """Thumbnails that are left at a destination, and slices that tests end."""
+
+    def __init__(self, house, left=10):
+        self.house, self.left, self.slices, self.enough = house, left, [], None
+        house.daemon._thumbnails = self
+        house.answers = {"main": Done(snapshot="abc", thumbnails_left=left)}
+
+    def __call__(self, destination, progress, enough):
+        self.slices.append((destination, self.house.seconds))
+        self.enough = enough
+        self.left -= 4
+        return Done(snapshot="def", thumbnails_left=max(0, self.left))
+
+
+def test_thumbnails_are_made_when_nothing_else_is_to_be_done(house):
+    spare = Spare(house)
+    house.go(60)
+    assert [name for name, _ in spare.slices] == ["main"] * 3, "until none is left"
+    assert house.one()["snapshot"] == "def"
+    assert "making thumbnails" in [what for what, _ in house.said]
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        Conditions(when=NOON, battery=99),
+        Conditions(when=NOON.replace(hour=23)),
+    ],
+    ids=["on battery", "quiet hours"],
+)
+def test_no_thumbnails_on_battery_in_quiet_hours_or_a_pause(tmp_path, conditions):
+    allowed = Allowed(quiet_hours=(parse_hours("22:00-07:00"),))
+    house = House(tmp_path, replace(ORDERS, allowed=allowed))
+    spare = Spare(house)
+    house.inline = False
+    house.go(1)
+    house.conditions = conditions
+    house.inline = True
+    for run in house.waiting:
+        run()
+    house.go(60)
+    assert spare.slices == []
+    house.conditions = Conditions(when=NOON)
+    house.daemon.pause(60)
+    house.go(50)
+    assert spare.slices == []
+    house.go(20)
+    assert spare.slices
+
+
+def test_no_thumbnails_over_a_metered_network(house):
+    spare = Spare(house)
+    house.answers["nas"] = Done(snapshot="abc", thumbnails_left=5)
+    house.answers["main"] = Done(snapshot="abc")
+    house.inline = False
+    for _ in range(2):  # the first looks at both
+        house.go(1)
+        house.waiting.pop()()
+    house.conditions = Conditions(when=NOON, metered=True)
+    house.inline = True
+    house.go(60)
+    assert spare.slices == []
+    house.conditions = Conditions(when=NOON)
+    house.go(5)
+    assert spare.slices[0][0] == "nas"
+
+
+@pytest.mark.parametrize("what", ["a change", "battery", "a pause", "time"])
+def test_a_slice_ends_when_something_else_is_to_be_done_or_it_was_long_enough(house, what):
+    spare = Spare(house)
+    house.go(2)
+    house.inline = False
+    house.go(1)
+    (run,) = house.waiting
+    run()
+    house.daemon._run.result = None  # as if it still went on
+    assert not spare.enough()
+    match what:
+        case "a change":
+            house.told.queue.append(Event(Kind.CHANGED, A))
+        case "battery":
+            house.conditions = Conditions(when=NOON, battery=80)
+        case "a pause":
+            house.daemon.pause(60)
+        case "time":
+            house.go(SLICE)
+    house.go(1)
+    assert spare.enough()
+
+
+def test_a_slice_that_fails_is_no_failure_of_backups_and_waits(house):
+    spare = Spare(house)
+
+    def fail(destination, *_):
+        spare.slices.append(destination)
+        raise UnavailableError("the disk is gone")
+
+    house.daemon._thumbnails = fail
+    house.go(600)
+    assert len(spare.slices) == 1
+    assert house.one()["failing_since"] == ""
+    assert ("thumbnails not made", {"destination": "main", "error": "the disk is gone"}) in house.said
+
+
+def test_asked_to_stop_a_slice_stops_at_its_next_file(house):
+    spare = Spare(house)
+    house.go(1)
+
+    def work(_destination, progress, _enough):
+        house.daemon.stop()
+        progress.advance(1, 1, "a.jpg")
+
+    house.daemon._thumbnails = work
+    house.go(5)
+    assert house.daemon.wait()
+    assert spare.slices == []
+    assert ("backup stopped", {"destination": "main"}) in house.said

@@ -265,3 +265,38 @@ def test_the_file_system_of_a_path_is_that_of_the_longest_mount():
     assert file_system(b"/mnt/my/2020", mounts) == "tmpfs"
     assert file_system(b"/mnt/mystery", mounts) == "ext4"
     assert file_system(b"/home", "") == ""
+
+
+def test_rules_that_changed_hold_before_the_next_event_is_handed_out(photos):
+    wanted = [b".jpg"]
+
+    def renew():
+        wanted[:] = (photos / ".rules").read_bytes().split() if (photos / ".rules").exists() else [b".jpg"]
+
+    source = Watched(
+        path=os.fsencode(photos), belongs=lambda path: path.endswith(tuple(wanted)), rules=b".rules", renew=renew
+    )
+    with Watcher([source], lambda: "") as watcher:
+        drained(watcher)
+        (photos / "rules.new").write_bytes(b".png")
+        os.rename(photos / "rules.new", photos / ".rules")  # as editors save
+        until(watcher, {Event(Kind.SOMETHING)})
+        (photos / "a.jpg").write_bytes(b"x")
+        (photos / "a.png").write_bytes(b"x")
+        assert changed(photos / "a.jpg") not in until(watcher, {changed(photos / "a.png")})
+        (photos / ".rules").unlink()
+        until(watcher, {Event(Kind.SOMETHING)})
+        (photos / "b.jpg").write_bytes(b"x")
+        until(watcher, {changed(photos / "b.jpg")})
+
+
+def test_rules_are_read_again_when_events_were_lost_and_when_a_source_comes_back(tmp_path):
+    card, renewed = tmp_path / "card", []
+    source = Watched(path=os.fsencode(card), belongs=bool, rules=b".rules", renew=lambda: renewed.append(1))
+    with Watcher([source], lambda: "") as watcher:
+        card.mkdir()
+        assert watcher.look()
+        assert renewed == [1]
+        watcher._something()
+        assert Event(Kind.SOMETHING) in set(watcher.taken())
+        assert renewed == [1, 1]

@@ -48,6 +48,7 @@ def test_chance_shortens_a_wait_by_a_quarter_at_most(failures, chance):
 
 
 def test_success_forgets_failures_and_counts_from_the_beginning_of_the_run():
+    assert Turn(name="nas").failed(10, "away", 0, 3).not_before == 13
     turn = Turn(name="nas").needs(0).failed(10, "away", 0.5).succeeded(100)
     assert (turn.pending_since, turn.failing_since, turn.failures, turn.error) == (None, None, 0, "")
     assert not turn.is_due(1000, 0)

@@ -70,6 +70,13 @@ def test_the_unit_has_no_option_that_a_users_own_systemd_cannot_do():
     assert not refused & set(directives(unit(SERVICE))["Service"])
 
 
+def test_the_unit_lets_the_decoder_shut_itself_in():
+    service = directives(unit(SERVICE))["Service"]
+    assert set(service["RestrictNamespaces"].split()) == {"user", "net"}
+    allowed = service["SystemCallFilter"].split()
+    assert {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"} <= set(allowed)
+
+
 def test_words_of_the_unit_are_what_they_were():
     command = directives(unit(SERVICE))["Service"]["ExecStart"]
     assert shlex.split(command.replace("%%", "%").replace("$$", "$")) == list(SERVICE.program)
@@ -95,6 +102,20 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path, service):
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_systemd_rates_the_unit_as_hardened(tmp_path):
+    """As it runs: by a user without rights, which only the user's own systemd knows."""
+    path = tmp_path / "photovault.service"
+    path.write_text(unit(SERVICE).replace("[Service]", "[Service]\nUser=nobody\nCapabilityBoundingSet="))
+    done = subprocess.run(
+        [needed("systemd-analyze"), "security", "--offline=true", "--threshold=45", "--no-pager", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stdout[-300:] + done.stderr
 
 
 def test_systemd_would_find_something_wrong(tmp_path):
