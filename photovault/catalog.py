@@ -3,7 +3,8 @@
 A SQLite file in the state folder.  Per folder: its listing in the last backup; per file: the size, times and inode it
 had then, and its entry.  It answers "has this file changed?" and "did this file only move?" without reading it.  It
 is never sent anywhere and can be thrown away: the next backup then reads every file once and finds it known.  Rows are
-committed only after everything they refer to is durable in the vault.  Only the owner's thread uses it.
+committed only after everything they refer to is durable in the vault.  Only the owner's thread uses it.  It also keeps
+which files are owed a look: pictures that a run had no time to make a thumbnail of.
 
 What goes from here into a listing unread (entries, pages) has a checksum: a rotten row must not become a snapshot that
 promises what is not there.  It costs the catalog and one slow run.
@@ -19,9 +20,10 @@ from photovault.model import Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-_VERSION = 3
+_VERSION = 4
 _LIMIT = 1 << 63
 _SCHEMA = """
 CREATE TABLE folders (id INTEGER PRIMARY KEY, source BLOB NOT NULL, path BLOB NOT NULL, parent BLOB, mode INTEGER NOT NULL,
@@ -29,8 +31,10 @@ CREATE TABLE folders (id INTEGER PRIMARY KEY, source BLOB NOT NULL, path BLOB NO
     links INTEGER NOT NULL, size INTEGER NOT NULL, checksum INTEGER NOT NULL, UNIQUE (source, path));
 CREATE INDEX folders_by_parent ON folders (source, parent);
 CREATE TABLE files (folder INTEGER NOT NULL, name BLOB NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL,
-    mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, entry BLOB NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (folder, name)) WITHOUT ROWID;
+    mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, entry BLOB NOT NULL, checksum INTEGER NOT NULL, owed INTEGER NOT NULL,
+    PRIMARY KEY (folder, name)) WITHOUT ROWID;
 CREATE INDEX files_by_inode ON files (ino);
+CREATE INDEX files_owed ON files (folder) WHERE owed = 1;
 """
 
 
@@ -99,6 +103,19 @@ class Catalog:
             found[name] = entry
         return found
 
+    def owed(self, folder: int) -> set[bytes]:
+        """Names of the files of a folder that are owed a look."""
+        rows = self._db.execute("SELECT name FROM files WHERE folder = ? AND owed = 1", (folder,))
+        return {name for (name,) in rows}
+
+    def owed_in(self, source: str) -> int:
+        """How many files of a source are owed a look."""
+        (count,) = self._db.execute(
+            "SELECT count(*) FROM files JOIN folders ON folders.id = folder WHERE owed = 1 AND source = ?",
+            (_key(source),),
+        ).fetchone()
+        return int(count)
+
     def subfolders(self, source: str, path: bytes) -> set[bytes]:
         """Names of the folders that were directly inside a folder."""
         rows = self._db.execute("SELECT path FROM folders WHERE source = ? AND parent = ?", (_key(source), path))
@@ -118,8 +135,15 @@ class Catalog:
         """Whether nothing is known, as before the first backup."""
         return self._db.execute("SELECT 1 FROM folders LIMIT 1").fetchone() is None
 
-    def put_folder(self, source: str, path: bytes, folder: KnownFolder, files: Iterable[tuple[Stamp, bytes]]) -> None:
-        """Replace what is known of a folder; ``folder.number`` is ignored."""
+    def put_folder(
+        self,
+        source: str,
+        path: bytes,
+        folder: KnownFolder,
+        files: Iterable[tuple[Stamp, bytes]],
+        owed: AbstractSet[bytes] = frozenset(),
+    ) -> None:
+        """Replace what is known of a folder; ``folder.number`` is ignored, ``owed`` names the files that are owed a look."""
         known = self.folder(source, path)
         if known is not None:
             self._db.execute("DELETE FROM files WHERE folder = ?", (known.number,))
@@ -139,8 +163,11 @@ class Catalog:
             ),
         ).fetchone()
         self._db.executemany(
-            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            ((number, *stamp[:3], *map(_within, stamp[3:]), entry, zlib.crc32(entry)) for stamp, entry in files),
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (number, *stamp[:3], *map(_within, stamp[3:]), entry, zlib.crc32(entry), stamp.name in owed)
+                for stamp, entry in files
+            ),
         )
 
     def drop_folder(self, source: str, path: bytes) -> None:
@@ -168,7 +195,7 @@ class Catalog:
         Half a folder would not do: a source that is away keeps its last listing unread.  The caller commits.
         """
         whole = other._whole(stored, parts_of)
-        for table, columns in (("folders", 14), ("files", 8)):
+        for table, columns in (("folders", 14), ("files", 9)):
             marks = ", ".join("?" * columns)
             rows = (row for row in other._db.execute(f"SELECT * FROM {table}") if row[0] in whole)  # noqa: S608 - the names are the two above
             self._db.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - as above

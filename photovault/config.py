@@ -213,13 +213,18 @@ class SourceSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupSection:
-    """``[backup]``: what belongs to a backup, for all sources; ``jobs`` 0 is one worker per core."""
+    """``[backup]``: what belongs to a backup, for all sources; ``jobs`` 0 is one worker per core.
+
+    ``codec``: whether JPEGs are stored as JPEG XL, from which they come back bit for bit; "auto": at remote storages.
+    """
 
     all_files: bool = False
     one_file_system: bool = False
     exclude: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     xattrs: bool = True
+    thumbnails: bool = True
+    codec: Literal["off", "jxl", "auto"] = "auto"
     jobs: Annotated[int, Text(_count, int)] = 0
 
 

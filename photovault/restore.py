@@ -1,9 +1,9 @@
 """Restoring: decide for each file, then fetch, check, write.
 
-``select`` says which entries are wanted; ``decide`` says what happens to one that is already there; both are pure.
-``run_restore`` walks the snapshot, gives every entry a name that is safe in the target, lets workers fetch and open the
-parts, check the whole file's digest and write it under a temporary name, and gives files their names once their bytes
-are durable.
+``photos.choose`` says which entries are wanted, whole sets of photos; ``decide`` says what happens to one that is
+already there; both are pure.  ``run_restore`` walks the snapshot, gives every entry a name that is safe in the target,
+lets workers fetch and open the parts, check the whole file's digest and write it under a temporary name, and gives files
+their names once their bytes are durable.
 
 Guarantee: a file that was restored has the digest that the snapshot promises; a damaged part costs only the files that
 need it, and they are named.  Nothing is written outside the target, no link is followed.  Not restored: owners, and
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from photovault.errors import DamageError, PhotovaultError, RefusedError, StorageError
 from photovault.model import Entry, EntryKind, Problem
+from photovault.photos.choose import Hit
 from photovault.vault.format import shown
 
 if TYPE_CHECKING:
@@ -85,12 +86,13 @@ def decide(entry: Entry, there: os.stat_result | None, rule: Overwrite) -> Decis
 class RestoreReport:
     """What a restore did, in files, and what it could not do.
 
-    ``damaged``: files that cannot be restored because of missing or damaged objects.  ``renamed`` and ``lost``
-    (attributes that could not be set) are no failures.
+    ``along``: files that were wanted because others of their set were.  ``damaged``: files that cannot be restored
+    because of missing or damaged objects.  ``renamed`` is no failure.
     """
 
     restored: int = 0
     kept: int = 0
+    along: int = 0
     size: int = 0
     folders: int = 0
     damaged: tuple[Problem, ...] = ()
@@ -131,6 +133,7 @@ class _Tally:
 
     restored: int = 0
     kept: int = 0
+    along: int = 0
     size: int = 0
     folders: list[_FolderBack] = field(default_factory=list)
     damaged: list[Problem] = field(default_factory=list)
@@ -205,7 +208,7 @@ class _Restore:
             elif found.entry.kind is EntryKind.FOLDER:
                 self._enter(found)
                 stack.append(iter(self._folder(found.parts, found.path, found.entry.parts)))
-            elif self._choice.wants(found.path, found.entry):
+            else:
                 yield from self._decided(found)
 
     def _enter(self, found: _Found) -> None:
@@ -229,19 +232,28 @@ class _Restore:
                 entries.append(entry)
         self._reader.look_ahead(part for entry in entries if self._enters(path, entry) for part in entry.parts)
         names = self._target.plan([entry.name for entry in entries])
-        for entry, name in zip(entries, names, strict=True):
-            inside = f"{path}/{shown(entry.name)}" if path else shown(entry.name)
-            if entry.kind is EntryKind.FOLDER and not self._enters(path, entry):
+        for entry, name, wanted in zip(entries, names, self._wanted(path, entries), strict=True):
+            inside = _inside(path, entry)
+            if not wanted:
                 continue
-            if name.renamed is not None and self._choice.wants(inside, entry):
+            if name.renamed is not None and (entry.kind is not EntryKind.FOLDER or self._choice.wants_folder(inside)):
                 new = shown(name.name)
                 self._tally.renamed.append(Problem(path=inside, what=f"restored as {new}: {name.renamed}"))
             yield _Found(path=inside, entry=entry, parts=(*parts, name.name))
 
+    def _wanted(self, path: str, entries: Sequence[Entry]) -> list[bool]:
+        """Which entries of a folder are wanted, and which folders may hold something that is."""
+        files = [(_inside(path, entry), entry) for entry in entries if entry.kind is not EntryKind.FOLDER]
+        hits = self._choice.chosen(files)
+        self._tally.along += hits.count(Hit.ALONG)
+        of_files = iter(hits)
+        return [
+            self._enters(path, entry) if entry.kind is EntryKind.FOLDER else bool(next(of_files)) for entry in entries
+        ]
+
     def _enters(self, path: str, entry: Entry) -> bool:
         """Whether what is in a folder may be wanted."""
-        inside = f"{path}/{shown(entry.name)}" if path else shown(entry.name)
-        return entry.kind is EntryKind.FOLDER and self._choice.may_hold(inside)
+        return entry.kind is EntryKind.FOLDER and self._choice.may_hold(_inside(path, entry))
 
     def _decided(self, found: _Found) -> Iterator[tuple[_Found, tuple[Place, ...], Decision]]:
         try:
@@ -407,12 +419,17 @@ class _Restore:
         return RestoreReport(
             restored=tally.restored,
             kept=tally.kept,
+            along=tally.along,
             size=tally.size,
             folders=sum(one.wanted for one in tally.folders),
             damaged=tuple(tally.damaged),
             problems=tuple(tally.problems),
             renamed=tuple(tally.renamed),
         )
+
+
+def _inside(path: str, entry: Entry) -> str:
+    return f"{path}/{shown(entry.name)}" if path else shown(entry.name)
 
 
 def _contents(fetcher: Fetcher, places: tuple[Place, ...], ready: Parts) -> Iterator[bytes]:
@@ -427,10 +444,11 @@ def _contents(fetcher: Fetcher, places: tuple[Place, ...], ready: Parts) -> Iter
 
 
 def _windows(places: tuple[Place, ...]) -> Iterator[list[Place]]:
+    """Parts to fetch at once: up to 8 MiB, or a whole group, which is decoded as one."""
     window: list[Place] = []
     size = 0
     for place in places:
-        if window and size + place.region.record.length > WINDOW:
+        if window and size + place.region.record.length > WINDOW and not place.is_with(window[-1]):
             yield window
             window, size = [], 0
         window.append(place)

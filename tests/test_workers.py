@@ -137,3 +137,24 @@ def test_something_beside_the_jobs(workers: Workers) -> None:
 def test_there_is_a_thread_for_each_core_and_one_more() -> None:
     assert Workers(0).threads == default_threads() >= 2
     assert Workers(7).threads == 7
+
+
+def test_inline_jobs_run_as_soon_as_they_are_taken(workers: Workers) -> None:
+    """So that what they begin elsewhere goes on while those before them are dealt with."""
+    begun: list[int] = []
+    results = workers.ordered(begun.append, range(6), 3, inline=lambda _: True)
+    assert next(results) == (0, None)
+    assert begun == [0, 1, 2]
+    assert list(results) == [(job, None) for job in range(1, 6)]
+
+
+def test_an_error_of_an_inline_job_waits_for_its_turn(workers: Workers) -> None:
+    def work(job: int) -> int:
+        if job == 2:
+            raise StopHereError(str(job))
+        return job
+
+    seen = []
+    with pytest.raises(StopHereError):
+        seen.extend(job for job, _ in workers.ordered(work, range(10), 5, inline=lambda _: True))
+    assert seen in ([0, 1], [])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from photovault.app.destinations import Destinations, Shown
 from photovault.app.session import LEDGER_NAME, Session, device_name, parse_time, program
@@ -18,23 +18,27 @@ from photovault.errors import GuardError, PhotovaultError, UsageError
 from photovault.vault.chains import rolled_back
 from photovault.vault.reader import Reader
 from photovault.vault.vault import read_header
-from photovault.workers import Workers
+from photovault.workers import Workers, usable_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from photovault.app.sources import BackupRequest
     from photovault.backup import BackupPlan, BackupReport, RunInfo
+    from photovault.backup.pictures import Pictures
     from photovault.catalog import Catalog
     from photovault.check import Amount, CheckReport
     from photovault.copy import CopyReport
+    from photovault.decoder.host import Decoders, Looking
     from photovault.diff import Change
     from photovault.photos.choose import Choice
+    from photovault.photos.looking import Asked
     from photovault.progress import Progress
     from photovault.restore import Overwrite, RestoreReport
     from photovault.storage.base import Storage
     from photovault.vault.vault import NamedSnapshot, Snapshots
+    from photovault.watch.standing import Standing
 
 _LEAST_PREFIX = 4
 _RESTORE_THREADS = 8  # restoring waits for two disks, so more threads than cores help
@@ -45,18 +49,58 @@ _SEED_SIZE = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Whether the photos are safe: the newest snapshot of this device, its age, and what waits."""
+    """Whether the photos are safe.
+
+    Attributes:
+        own: the newest snapshot of this device.
+        age_seconds: since then; negative when it is dated in the future.
+        last_success: when everything was known to be in it, ISO 8601: then, or when the daemon last found nothing to add;
+            empty when that never was, or is dated more than a day in the future, which says nothing.
+        standing: in one word, as the daemon says it.
+        plan: what waits; None without configured sources.
+    """
 
     snapshots: Snapshots
     own: NamedSnapshot | None
     age_seconds: float | None
-    overdue: bool
+    last_success: str
+    standing: Standing
     plan: BackupPlan | None
     destinations: tuple[Shown, ...] = ()
 
+    @property
+    def overdue(self) -> bool:
+        """Whether the last success is too long ago, or never was."""
+        from photovault.watch.standing import Standing
+
+        return not self.last_success or self.standing is Standing.OVERDUE
+
+
+class Eyes:
+    """The decoder as a backup wants it."""
+
+    def __init__(self, decoders: Decoders) -> None:
+        """Ask ``decoders``."""
+        self.pack = decoders.pack
+        self._decoders = decoders
+
+    def look(self, files: Sequence[Asked]) -> Looking:
+        """Begin to look at opened files."""
+        from photovault.decoder import host
+
+        return self._decoders.look([host.Asked(*one) for one in files])
+
 
 class App(Destinations):
-    """One call of photovault."""
+    """One call of photovault.
+
+    Attributes:
+        in_no_hurry: backups make every thumbnail, so that what they store depends on no clock.
+        thumbnails_left: how many the last backup, or look for changes, left to be made.
+    """
+
+    in_no_hurry = False
+    thumbnails_left = 0
 
     def plan_backup(self, request: BackupRequest) -> BackupPlan:
         """What a backup would do, without doing it."""
@@ -65,7 +109,7 @@ class App(Destinations):
 
         specs = sources(self, request)
         with self.session() as session, self.catalog(session) as catalog:
-            return plan_backup(specs, catalog)
+            return plan_backup(specs, catalog, owed=request.all_thumbnails)
 
     def backup(self, request: BackupRequest, progress: Progress) -> BackupReport:
         """Back up.
@@ -77,14 +121,29 @@ class App(Destinations):
         with self._planned(request) as (session, catalog, plan):
             return self._back_up(request, session, catalog, plan, progress)
 
-    def backup_if_changed(self, request: BackupRequest, progress: Progress) -> BackupReport | None:
-        """As ``backup``; None, and no snapshot, when the last one of this device there already says it all."""
+    def backup_if_changed(self, request: BackupRequest, progress: Progress) -> BackupReport | BackupPlan:
+        """As ``backup``; the plan, and no snapshot, when the last one of this device there already says it all."""
         with self._planned(request) as (session, catalog, plan):
             own = newest_of(session.vault.snapshots(), session.device.device_id)
             labels = [source.spec.label for source in plan.sources]
             if plan.is_idle and own is not None and [one.label for one in own.snapshot.sources] == labels:
-                return None
+                owed = sum(catalog.owed_in(source.spec.path) for source in plan.sources)
+                self.thumbnails_left = owed if self.config.backup.thumbnails else 0
+                return plan
             return self._back_up(request, session, catalog, plan, progress)
+
+    def make_thumbnails(
+        self, request: BackupRequest, progress: Progress, enough: Callable[[], bool]
+    ) -> BackupReport | None:
+        """Make thumbnails that earlier backups left, until it is ``enough``; None, and no snapshot, when none is left.
+
+        What changed meanwhile is backed up, too.
+        """
+        with self._planned(replace(request, all_thumbnails=True)) as (session, catalog, plan):
+            if not plan.totals.looks:
+                self.thumbnails_left = 0
+                return None
+            return self._back_up(replace(request, all_thumbnails=True), session, catalog, plan, progress, enough)
 
     @contextmanager
     def _planned(self, request: BackupRequest) -> Iterator[tuple[Session, Catalog, BackupPlan]]:
@@ -93,7 +152,7 @@ class App(Destinations):
 
         specs = sources(self, request)
         with self.session(lock=True) as session, self.catalog(session) as catalog:
-            plan = plan_backup(specs, catalog)
+            plan = plan_backup(specs, catalog, owed=request.all_thumbnails)
             if all(source.offline for source in plan.sources):
                 raise GuardError(
                     f"nothing to back up is there: {plan.sources[0].spec.path} {plan.sources[0].offline}",
@@ -102,15 +161,54 @@ class App(Destinations):
             yield session, catalog, plan
 
     def _back_up(
-        self, request: BackupRequest, session: Session, catalog: Catalog, plan: BackupPlan, progress: Progress
+        self,
+        request: BackupRequest,
+        session: Session,
+        catalog: Catalog,
+        plan: BackupPlan,
+        progress: Progress,
+        enough: Callable[[], bool] = lambda: False,
     ) -> BackupReport:
         from photovault.backup import run_backup
+        from photovault.decoder.host import Decoders
 
-        with Workers(self.config.backup.jobs) as workers:
+        jobs = self.config.backup.jobs
+        pack = self._packs()
+        with Workers(jobs) as workers, Decoders(count=jobs) as decoders:
+            pictures = replace(self._pictures(request), decoder=Eyes(decoders), enough=enough, pack=pack)
             info = self._run_info(session, request)
-            report = run_backup(plan, session.vault, catalog, workers, info, progress)
+            report = run_backup(plan, session.vault, catalog, workers, info, progress, pictures=pictures)
         remember(session, report.snapshot)
+        self.warnings += report.warnings
+        self.thumbnails_left = report.thumbnails.left
         return report
+
+    def _pictures(self, request: BackupRequest) -> Pictures:
+        """Which thumbnails a backup makes."""
+        from photovault.backup.pictures import Budget, NoLimit, Nothing, Pictures
+
+        wanted = self.config.backup.thumbnails or request.all_thumbnails
+        if not wanted:
+            return Pictures(budget=Nothing(), wanted=False)
+        no_limit = request.all_thumbnails or self.in_no_hurry
+        budget = NoLimit() if no_limit else Budget(self.world.clock, usable_cores())
+        return Pictures(budget=budget, owed=request.all_thumbnails)
+
+    def _packs(self) -> bool:
+        """Whether JPEGs are packed.
+
+        Raises:
+            UsageError: they should be, and what does it is not installed.
+        """
+        from photovault.decoder.host import can_pack
+
+        codec = self.config.backup.codec
+        if codec == "jxl" and not can_pack():
+            raise UsageError(
+                'codec = "jxl" needs a library that is not installed',
+                "pip install 'photovault[jxl]', or codec = \"auto\"",
+            )
+        return codec == "jxl" or (codec == "auto" and local_folder(self.vault_url) is None and can_pack())
 
     def restore(
         self, name: str | None, choice: Choice, to: Path, rule: Overwrite, progress: Progress, *, dry_run: bool
@@ -119,10 +217,12 @@ class App(Destinations):
 
         Raises:
             PhotovaultError: nothing of the snapshot is what was asked for.
+            UsageError: the folder is the vault's own.
         """
         from photovault.restore import run_restore
         from photovault.target import Target
 
+        self._refuse_own(to)
         with self.session() as session:
             one = resolve(session.vault.snapshots(), name or "latest")
             progress.total(one.snapshot.counts.files, one.snapshot.counts.size)
@@ -142,6 +242,16 @@ class App(Destinations):
             if nothing and not choice.everything:
                 raise PhotovaultError("nothing in the snapshot matches", "look at it with `photovault ls`")
             return one, report
+
+    def _refuse_own(self, to: Path) -> None:
+        """Photos among the vault's objects would be nobody's: not backed up, and unknown objects to every check."""
+        from photovault.photos.scan import identities
+
+        whole = to.absolute()
+        if identities(map(str, (whole, *whole.parents))) & identities(self.vault_folders):
+            raise UsageError(
+                f"{to} is in the folder of the vault, or of a copy of it", "name another folder to restore into"
+            )
 
     def check(self, amount: Amount, progress: Progress) -> CheckReport:
         """Check the vault; ``amount`` of its data is read."""
@@ -243,21 +353,36 @@ class App(Destinations):
         with self.session() as session:
             yield session.vault.snapshots(), Reader(session.vault)
 
-    def status(self) -> Status:
-        """How things stand."""
+    def status(self, known: Mapping[str, Any] | None = None) -> Status:
+        """How things stand; ``known``: what the daemon says of this destination, for one word for both."""
         from photovault.app.sources import BackupRequest, sources
         from photovault.backup import plan_backup
+        from photovault.watch.standing import seen, standing
 
         with self.session() as session, self.catalog(session) as catalog:
             snapshots = session.vault.snapshots()
             own = newest_of(snapshots, session.device.device_id)
             age = None if own is None else (self.world.now() - parse_time(own.snapshot.time)).total_seconds()
             plan = plan_backup(sources(self, BackupRequest()), catalog) if self.config.sources else None
-            overdue = age is None or age > self.config.status.overdue
+            row = seen(
+                known or {},
+                self.world.now(),
+                made=own.snapshot.time if own is not None else "",
+                problems=_problems(own, plan),
+                pending=plan is not None and plan.totals.new + plan.totals.changed > 0,
+            )
             self.learn(session, snapshots)
             shown = tuple(self.look_around(session, snapshots))
             self.keep(session)
-            return Status(snapshots=snapshots, own=own, age_seconds=age, overdue=overdue, plan=plan, destinations=shown)
+            return Status(
+                snapshots=snapshots,
+                own=own,
+                age_seconds=age,
+                last_success=row["last_success"],
+                standing=standing(row, self.world.now(), self.config.status.overdue),
+                plan=plan,
+                destinations=shown,
+            )
 
     def _run_info(self, session: Session, request: BackupRequest) -> RunInfo:
         from photovault.backup import RunInfo
@@ -280,6 +405,12 @@ class App(Destinations):
             xattrs=self.config.backup.xattrs,
             uniform=self.config.vault.padding == "uniform",
         )
+
+
+def _problems(own: NamedSnapshot | None, plan: BackupPlan | None) -> int:
+    """What is not protected: what is seen now; and, until the next backup, what the last one could not read."""
+    left = own.snapshot.problems if own is not None and (plan is None or not plan.is_idle) else 0
+    return max(left, len(plan.problems) if plan is not None else 0)
 
 
 def _see_its_disk(target: Storage, ledger: Path) -> None:

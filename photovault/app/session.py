@@ -8,7 +8,7 @@ import platform
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from photovault.crypto.keys import Keyring
+    from photovault.decoder.host import Decoders
     from photovault.device import Device
     from photovault.model import Finding
     from photovault.storage.base import Storage
     from photovault.vault.format import Slot
+    from photovault.vault.pack import Unpack
 
 _ID_SIZE = 16
 _KEY_SIZE = 32
@@ -84,7 +86,8 @@ class Opener(Setup):
             places = self._places(header.vault_id, storage)
             stack.callback(places.close)
             device = load_device(folder, self.world.random)
-            vault = Vault(storage, keyring, places, self.ledger(folder, device))
+            ledger = self.ledger(folder, device)
+            vault = Vault(storage, keyring, places, ledger, unpack=_unpacker(stack))
             session = Session(vault=vault, device=device, slot=slot, folder=folder, here=place_of(storage))
             if refresh:
                 session.findings = self.bring_up_to_date(session)
@@ -114,7 +117,7 @@ class Opener(Setup):
         known = [one for one in session.folder.glob(f"*/{_CATALOG}") if one != path]
         if known:
             with closing(Catalog(max(known, key=lambda one: one.stat().st_mtime))) as other:
-                catalog.take_over(other, session.vault.places.has, lambda entry: read_entry(entry).parts)
+                catalog.take_over(other, session.vault.places.has, lambda entry: read_entry(entry).needed)
             catalog.commit()
 
     @contextmanager
@@ -131,7 +134,7 @@ class Opener(Setup):
             raise UsageError(f"{storage.address} holds another vault", "name a copy of this one")
         check_header(header, session.vault.keyring)
         with closing(self._places(header.vault_id, storage)) as places:
-            yield Vault(storage, session.vault.keyring, places)
+            yield Vault(storage, session.vault.keyring, places, unpack=session.vault.unpack)
 
     def _places(self, vault_id: bytes, storage: Storage) -> Places:
         """The memory of what is at one destination; never that of another, which may have more."""
@@ -160,7 +163,7 @@ class Opener(Setup):
     def _distrust(self, session: Session) -> None:
         """After packs went, files whose parts went with them must be read again."""
         with self.catalog(session) as catalog:
-            catalog.retain(session.vault.places.has, lambda entry: read_entry(entry).parts)
+            catalog.retain(session.vault.places.has, lambda entry: read_entry(entry).needed)
             catalog.commit()
 
     def _unlock(self, storage: Storage, vault_id: bytes, folder: Path) -> tuple[Keyring, Slot]:
@@ -245,8 +248,8 @@ class Opener(Setup):
         )
 
     def write_config(self, sources: Sequence[str]) -> bool:
-        """Write a first configuration file; False when there is one already."""
-        if self.config_path.exists():
+        """Write a first configuration file; False when there is one already, or none is wanted."""
+        if self.settings.no_config or self.config_path.exists():
             return False
         lines = ["[vault]", f"url = {_toml(self.vault_url)}", ""]
         for source in sources:
@@ -259,9 +262,25 @@ class Opener(Setup):
         return utc_text(self.world.now() if text is None else parse_time(text))
 
 
+def _unpacker(stack: ExitStack) -> Unpack:
+    """What decodes JPEG XL: processes that are there from the first photo that needs it until the end of ``stack``."""
+
+    @cache
+    def decoders() -> Decoders:  # two threads at once may make two of them, and both end
+        from photovault.decoder.host import Decoders
+
+        return stack.enter_context(Decoders())
+
+    return lambda jxl, size: decoders().unpack(jxl, size)
+
+
 def place_of(storage: Storage) -> str:
     """What snapshots call a storage: its address; a path with the host, because elsewhere it is another folder."""
-    address = storage.address
+    return place_at(storage.address)
+
+
+def place_at(address: str) -> str:
+    """As ``place_of``, of the address of a storage that need not be opened for it."""
     return f"file://{device_name()}{address}" if os.path.isabs(address) else address
 
 

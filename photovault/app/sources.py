@@ -17,10 +17,17 @@ if TYPE_CHECKING:
 
     from photovault.app.settings import Setup
 
+IGNORE_FILE = ".photovaultignore"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupRequest:
-    """What a backup was asked to do; ``hold``: absolute paths of files that still move and are left as they were."""
+    """What a backup was asked to do.
+
+    Attributes:
+        hold: absolute paths of files that still move and are left as they were.
+        all_thumbnails: make every thumbnail that is missing, however long it takes.
+    """
 
     paths: Sequence[str] = ()
     all_files: bool = False
@@ -29,6 +36,7 @@ class BackupRequest:
     tags: Sequence[str] = ()
     time: str | None = None
     hold: frozenset[bytes] = frozenset()
+    all_thumbnails: bool = False
 
 
 def sources(setup: Setup, request: BackupRequest) -> list[SourceSpec]:
@@ -72,14 +80,14 @@ def _source_path(path: str, *, must_exist: bool) -> str:
 def _ignore_file(source: str) -> list[str]:
     """Patterns of a ``.photovaultignore`` in the source itself."""
     try:
-        with open(os.path.join(source, ".photovaultignore"), encoding="utf-8") as file:
+        with open(os.path.join(source, IGNORE_FILE), encoding="utf-8") as file:
             return file.read(1 << 20).splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, UnicodeDecodeError) as error:
         if not os.access(source, os.R_OK | os.X_OK):
             return []  # nothing of this source can be read: the plan will say so
-        raise ConfigError(f"cannot read {source}/.photovaultignore: {error}", "mend or remove it") from None
+        raise ConfigError(f"cannot read {source}/{IGNORE_FILE}: {error}", "mend or remove it") from None
 
 
 def _unique(label: str, taken: set[str]) -> str:

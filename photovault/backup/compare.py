@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Totals:
-    """What a plan or a run counts: files, and for what is to be read its bytes."""
+    """What a plan or a run counts: files, and for what is to be read its bytes.
+
+    ``looks``: unchanged files that are only looked at, of ``look_bytes``.
+    """
 
     new: int = 0
     changed: int = 0
@@ -35,6 +38,8 @@ class Totals:
     others: int = 0
     cloud: int = 0
     held: int = 0
+    looks: int = 0
+    look_bytes: int = 0
 
     def count(self, **more: int) -> None:
         """Add to some of the numbers."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from photovault.backup.plan import join
 from photovault.catalog import KnownFolder
 from photovault.model import Counts, Entry, EntryKind, Stamp
-from photovault.photos.reading import FileRead, LargeFile, NotRead, Piece, ReaderOptions, read_batch
+from photovault.photos.reading import LargeFile, Piece, ReaderOptions, Reading, Revisit, read_batch
 from photovault.vault import format as fmt
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Folder:
     known: KnownFolder | None
     names: frozenset[bytes] = frozenset()
     files: dict[bytes, tuple[Stamp, bytes]] = field(default_factory=dict)
+    owed: set[bytes] = field(default_factory=set)
     folders: dict[bytes, bytes] = field(default_factory=dict)
     below: Counts = field(default_factory=Counts)
     left_out: bool = False
@@ -41,9 +42,10 @@ class Folder:
         """Absolute path of something in the folder."""
         return self.scanner.full(join(self.found.path, name))
 
-    def add(self, stamp: Stamp, entry: bytes) -> None:
-        """A file or link of the listing, in place of one of the same name."""
+    def add(self, stamp: Stamp, entry: bytes, *, owed: bool = False) -> None:
+        """A file or link of the listing, in place of one of the same name; ``owed`` a look."""
         self.files[stamp.name] = (stamp, entry)
+        (self.owed.add if owed else self.owed.discard)(stamp.name)
 
     def add_folder(self, name: bytes, known: KnownFolder) -> None:
         """A folder of the listing, unless nothing below it belongs to the backup."""
@@ -77,20 +79,22 @@ class Folder:
 
 @dataclass(slots=True, kw_only=True)
 class Batch:
-    """Some small files of a folder."""
+    """Some small files of a folder; ``thumbnails``: they may get some."""
 
     folder: Folder
     files: tuple[Found, ...]
     buffer: memoryview
+    thumbnails: bool = False
 
     @property
     def is_small(self) -> bool:
         """Whether handing it to a thread would cost more than it saves."""
         return sum(one.stamp.size for one in self.files) < SMALL * len(self.files)
 
-    def work(self, options: ReaderOptions) -> list[FileRead | NotRead]:
+    def work(self, options: ReaderOptions) -> Reading:
         """Read the files."""
-        return read_batch([self.folder.full(one.stamp.name) for one in self.files], self.buffer, options)
+        paths = [self.folder.full(one.stamp.name) for one in self.files]
+        return read_batch(paths, self.buffer, options, thumbnails=self.thumbnails)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,6 +104,7 @@ class Large:
     folder: Folder
     found: Found
     file: LargeFile
+    thumbnails: bool = False
     parts: list[bytes] = field(default_factory=list)
     failed: str = ""
 
@@ -123,6 +128,20 @@ class Window:
 
 
 @dataclass(slots=True, kw_only=True)
+class Visit:
+    """Some unchanged files of a folder that are owed a look."""
+
+    folder: Folder
+    files: tuple[Found, ...]
+    is_small = False
+
+    def work(self, options: ReaderOptions) -> Revisit:
+        """Have them looked at."""
+        stamps = [one.stamp for one in self.files]
+        return Revisit([self.folder.full(stamp.name) for stamp in stamps], stamps, options.look)
+
+
+@dataclass(slots=True, kw_only=True)
 class End:
     """Nothing more comes for this folder."""
 
@@ -133,8 +152,8 @@ class End:
         """Nothing to do: it only has its place in the order."""
 
 
-Job = Batch | Window | End
-Answer = list[FileRead | NotRead] | tuple[Piece, ...] | OSError | None
+Job = Batch | Window | Visit | End
+Answer = Reading | Revisit | tuple[Piece, ...] | OSError | None
 
 
 def folder_entry(name: bytes, known: KnownFolder) -> Entry:

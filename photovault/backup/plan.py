@@ -17,8 +17,9 @@ from photovault.photos.scan import FoundFolder, Scanner, ScanRules
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from photovault.backup.compare import Elsewhere
+    from photovault.backup.compare import Elsewhere, FolderChange
     from photovault.catalog import Catalog, KnownFolder
+    from photovault.photos.scan import Found
 
 
 KEPT_FILES = 50_000  # so many are remembered between looking and doing; more would cost too much memory
@@ -39,7 +40,7 @@ class SourcePlan:
 
     Attributes:
         spec: the source.
-        work: paths of the folders in which something below changed; all others are taken over as they are.
+        work: paths of the folders in which something below changed, or is owed a look; all others are taken over as they are.
         found: what was seen in some of them, so that they need not be looked at again.
         totals: what was counted.
         problems: what could not be seen.
@@ -79,9 +80,12 @@ class BackupPlan:
         return tuple(problem for source in self.sources for problem in source.problems)
 
 
-def plan_backup(specs: Iterable[SourceSpec], catalog: Catalog) -> BackupPlan:
-    """Look at every source.  Reads folders and the catalog, writes nothing."""
-    return BackupPlan(sources=tuple(_plan_source(spec, catalog) for spec in specs))
+def plan_backup(specs: Iterable[SourceSpec], catalog: Catalog, *, owed: bool = False) -> BackupPlan:
+    """Look at every source.  Reads folders and the catalog, writes nothing.
+
+    ``owed``: unchanged files that are owed a look are work, too.
+    """
+    return BackupPlan(sources=tuple(_plan_source(spec, catalog, owed=owed) for spec in specs))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,14 +99,14 @@ class _Visit:
     changed: bool = False
 
 
-def _plan_source(spec: SourceSpec, catalog: Catalog) -> SourcePlan:
+def _plan_source(spec: SourceSpec, catalog: Catalog, *, owed: bool) -> SourcePlan:
     scanner = Scanner(os.fsencode(spec.path), spec.rules)
     top = scanner.folder(b"")
     known = catalog.folder(spec.path, b"")
     offline = why_offline(top, known)
     if offline:
         return SourcePlan(spec=spec, offline=offline, problems=(offline_problem(spec, offline),))
-    walk = _PlanWalk(spec, scanner, catalog)
+    walk = _PlanWalk(spec, scanner, catalog, owed=owed and catalog.owed_in(spec.path) > 0)
     walk.run(top)
     return SourcePlan(
         spec=spec, work=frozenset(walk.work), found=walk.found, totals=walk.totals, problems=tuple(walk.problems)
@@ -126,8 +130,9 @@ def offline_problem(spec: SourceSpec, why: str) -> Problem:
 class _PlanWalk:
     """Walks a source, children before their folder, and finds the folders with work."""
 
-    def __init__(self, spec: SourceSpec, scanner: Scanner, catalog: Catalog) -> None:
+    def __init__(self, spec: SourceSpec, scanner: Scanner, catalog: Catalog, *, owed: bool) -> None:
         self._spec = spec
+        self._owed = owed
         self._scanner = scanner
         self._catalog = catalog
         self._elsewhere = elsewhere(catalog)
@@ -170,14 +175,22 @@ class _PlanWalk:
         for name in gone:
             lost = self._catalog.folder(self._spec.path, join(found.path, name))
             self.totals.count(gone=lost.files + lost.links if lost else 0)
+        owes = known is not None and self._owes(known, found, change)
         visit.changed = bool(
             known is None
             or gone
+            or owes
             or found.hidden
             or len(change.kept) != max(len(found.files), len(stamps))
             or (known.mode, known.mtime_ns, known.mount) != (found.mode, found.mtime_ns, found.mount)
         )
         return visit
+
+    def _owes(self, known: KnownFolder, found: FoundFolder, change: FolderChange) -> bool:
+        """Whether unchanged files of the folder are owed a look, and are to get it."""
+        owed = owed_files(self._catalog, known, found, change) if self._owed else []
+        self.totals.count(looks=len(owed), look_bytes=sum(one.stamp.size for one in owed))
+        return bool(owed)
 
     def _leave(self, visit: _Visit) -> bool:
         if visit.changed:
@@ -191,6 +204,12 @@ class _PlanWalk:
 def elsewhere(catalog: Catalog) -> Elsewhere:
     """Known files by inode; at a first backup there are none to ask for."""
     return (lambda _: []) if catalog.is_empty() else catalog.by_inode
+
+
+def owed_files(catalog: Catalog, known: KnownFolder, found: FoundFolder, change: FolderChange) -> list[Found]:
+    """Unchanged files of a folder that are owed a look."""
+    names = catalog.owed(known.number) & change.kept
+    return [one for one in found.files if one.stamp.name in names] if names else []
 
 
 def is_away(found: FoundFolder, known: KnownFolder | None) -> bool:

@@ -1,20 +1,22 @@
 """Carrying out a backup plan.
 
 ``walk`` makes jobs in a fixed order: the files of a folder in batches, then its subfolders, then the end of the folder.
-Workers do the reading and hashing; results come back in the order of the jobs, and only the owner's thread stores
-parts, writes listings and touches the catalog.  So what is stored, and where, depends on the files alone.
+Workers do the reading and hashing, and ``packing`` what is to become smaller; results come back in the order of the jobs,
+and only the owner's thread stores parts, writes listings and touches the catalog.  So what is stored, and where, depends
+on the files alone, but for how many thumbnails the time allows.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from photovault.backup.compare import Totals, plan_folder
-from photovault.backup.jobs import Answer, Batch, End, Folder, Job, Large, Window, folder_entry, is_link
-from photovault.backup.plan import elsewhere, folder_problems, is_away, join, offline_problem, why_offline
-from photovault.facts import NOTHING, Facts
+from photovault.backup.jobs import Answer, Batch, End, Folder, Job, Large, Visit, Window, folder_entry, is_link
+from photovault.backup.packing import ROOM, Packing
+from photovault.backup.pictures import Album, Pictures, Thumbnails, is_owed
+from photovault.backup.plan import elsewhere, folder_problems, is_away, join, offline_problem, owed_files, why_offline
 from photovault.model import DOUBTFUL, Counts, Entry, EntryKind, Problem, Snapshot, Source, Stamp
 from photovault.photos.reading import (
     ATTEMPTS,
@@ -24,6 +26,8 @@ from photovault.photos.reading import (
     NotRead,
     Piece,
     ReaderOptions,
+    Reading,
+    Revisit,
 )  # fmt: skip
 from photovault.photos.scan import Found, FoundFolder, Scanner
 from photovault.vault import format as fmt
@@ -43,7 +47,8 @@ if TYPE_CHECKING:
 
 PARTS_MAX = 50_000  # of one file: its entry must fit into a page of a listing
 AHEAD = 6  # jobs under way: bounds memory
-BATCH_FILES = 128  # open at a time, for each job that runs
+BATCH_FILES = 64  # open at a time, for each job under way: the decoder holds those that it has not looked at
+VISIT_FILES = 16  # looked at by one job
 _TOO_LARGE = "it is larger than one file may be (about 195 GiB)"
 
 
@@ -64,26 +69,44 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupReport:
-    """What a run did."""
+    """What a run did.
+
+    Attributes:
+        thumbnails: those made, and how many are still to be made.
+        broken: pictures that do not decode; they are backed up as they are.
+        warnings: about the run as a whole.
+    """
 
     snapshot: NamedSnapshot
     totals: Totals
     problems: tuple[Problem, ...]
     written: Written
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
+    broken: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def run_backup(
-    plan: BackupPlan, vault: Vault, catalog: Catalog, workers: Workers, info: RunInfo, progress: Progress
+    plan: BackupPlan,
+    vault: Vault,
+    catalog: Catalog,
+    workers: Workers,
+    info: RunInfo,
+    progress: Progress,
+    *,
+    pictures: Pictures | None = None,
 ) -> BackupReport:
     """Store what the plan found changed, and commit a snapshot.
+
+    ``pictures``: who looks into files, and how many thumbnails are made; nobody and none without it.
 
     Raises:
         StorageError: the storage failed; what it has stays and is found again by the next run.
         GateError: an object was refused; no snapshot was made.
     """
     totals = plan.totals
-    progress.total(totals.new + totals.changed, totals.read_bytes)
-    run = _Run(vault, catalog, workers, info, progress)
+    progress.total(totals.new + totals.changed + totals.looks, totals.read_bytes + totals.look_bytes)
+    run = _Run(vault, catalog, workers, info, progress, pictures or Pictures())
     for source in plan.sources:
         run.source(source)
     return run.finish(plan)
@@ -92,7 +115,15 @@ def run_backup(
 class _Run:
     """The owner of index, packs and catalog during one run."""
 
-    def __init__(self, vault: Vault, catalog: Catalog, workers: Workers, info: RunInfo, progress: Progress) -> None:
+    def __init__(
+        self,
+        vault: Vault,
+        catalog: Catalog,
+        workers: Workers,
+        info: RunInfo,
+        progress: Progress,
+        pictures: Pictures,
+    ) -> None:
         self._vault = vault
         self._catalog = catalog
         self._workers = workers
@@ -100,7 +131,16 @@ class _Run:
         self._progress = progress
         self._elsewhere = elsewhere(catalog)
         self._writer = Writer(vault, workers, uniform=info.uniform)
-        self._options = ReaderOptions(lambda data: vault.keyring.part_id(PartKind.CONTENT, data), info.xattrs)
+        self._pictures = pictures
+        self._album = Album(pictures, self._writer)
+        self._packing = Packing(self._writer, workers, pictures.decoder if pictures.pack else None)
+        self._options = ReaderOptions(
+            lambda data: vault.keyring.part_id(PartKind.CONTENT, data),
+            info.xattrs,
+            pictures.decoder.look if pictures.decoder is not None else None,
+            pictures.pack,
+        )
+        self._room = ROOM if pictures.pack else BUFFER
         self._buffers: list[memoryview] = []
         self._tops: dict[bytes, bytes] = {}
         self._counts = Counts()
@@ -120,9 +160,8 @@ class _Run:
             self._keep_source(plan.spec, offline, (offline_problem(plan.spec, offline),))
             return
         jobs = self._walk(plan, scanner, top)
-        for job, answer in self._workers.ordered(
-            lambda job: job.work(self._options), jobs, AHEAD, inline=lambda job: job.is_small
-        ):
+        done = self._workers.ordered(lambda job: job.work(self._options), jobs, AHEAD, inline=lambda job: job.is_small)
+        for job, answer in self._packing.beside(done):
             self._done(job, answer)
 
     def _keep_source(self, spec: SourceSpec, offline: str, problems: Iterable[Problem]) -> None:
@@ -166,7 +205,13 @@ class _Run:
             len(fmt.encode_snapshot(snapshot)) + fmt.OVERHEAD + fmt.PER_PART
         )
         return BackupReport(
-            snapshot=named, totals=self._totals, problems=tuple(self._problems), written=self._writer.written
+            snapshot=named,
+            totals=self._totals,
+            problems=tuple(self._problems),
+            written=self._writer.written,
+            thumbnails=self._album.thumbnails(sum(self._catalog.owed_in(one.spec.path) for one in plan.sources)),
+            broken=tuple(self._album.broken),
+            warnings=self._album.warnings,
         )
 
     # Making jobs, in order.
@@ -216,16 +261,27 @@ class _Run:
         self._keep_files(folder, change, {stamp.name: stamp for stamp in stamps})
         read = [*change.read, *(moved.found for moved in change.moved if not self._take_moved(folder, moved))]
         yield from self._jobs(folder, sorted(read))
+        if self._pictures.owed and folder.known is not None:
+            yield from self._visits(folder, owed_files(self._catalog, folder.known, folder.found, change))
+
+    def _visits(self, folder: Folder, files: list[Found]) -> Iterator[Job]:
+        """Looks at unchanged files, until it is enough; the others stay owed."""
+        for at in range(0, len(files), VISIT_FILES):
+            some = tuple(files[at : at + VISIT_FILES])
+            if self._pictures.enough() or not self._pictures.budget.grant(len(some)):
+                return
+            yield Visit(folder=folder, files=some)
 
     def _keep_files(self, folder: Folder, change: FolderChange, stamps: Mapping[bytes, Stamp]) -> None:
         """Entries of unchanged files, and the last version of what may turn out to be unreadable or is in a cloud."""
         if folder.known is None:
             return
         doubtful = [*change.read, *(moved.found for moved in change.moved)]
+        owed = self._catalog.owed(folder.known.number)
         wanted = {one.stamp.name for one in doubtful} | folder.found.hidden
         for name, entry in self._catalog.entries(folder.known.number).items():
             if name in change.kept:
-                folder.add(stamps[name], entry)
+                folder.add(stamps[name], entry, owed=name in owed)
             elif name in wanted:
                 folder.add(stamps[name]._replace(ctime_ns=DOUBTFUL), entry)  # read it again next time
 
@@ -233,7 +289,8 @@ class _Run:
         entry, stamp = fmt.read_entry(moved.entry), moved.found.stamp
         if not moved.sure and not self._begins_as(folder.full(stamp.name), entry):
             return False
-        folder.add(stamp, fmt.encode_entry(replace(entry, name=stamp.name, mode=moved.found.mode)))
+        moved_here = replace(entry, name=stamp.name, mode=moved.found.mode)
+        folder.add(stamp, fmt.encode_entry(moved_here), owed=is_owed(entry.facts))
         self._totals.count(moved=1)
         return True
 
@@ -255,32 +312,39 @@ class _Run:
         for one in files:
             if one.kind is EntryKind.LINK:
                 self._add_link(folder, one)
-            elif one.stamp.size > BUFFER:
+            elif one.stamp.size > self._room:
                 yield from self._large(folder, one)
             else:
                 if batch and (size + one.stamp.size > BUFFER or len(batch) == BATCH_FILES):
-                    yield Batch(folder=folder, files=tuple(batch), buffer=self._buffer())
+                    yield self._batch(folder, batch)
                     batch, size = [], 0
                 batch.append(one)
                 size += one.stamp.size
         if batch:
-            yield Batch(folder=folder, files=tuple(batch), buffer=self._buffer())
+            yield self._batch(folder, batch)
+
+    def _batch(self, folder: Folder, files: list[Found]) -> Batch:
+        thumbnails = self._pictures.budget.grant(len(files))
+        return Batch(folder=folder, files=tuple(files), buffer=self._buffer(), thumbnails=thumbnails)
 
     def _buffer(self) -> memoryview:
         """A buffer for a job; never more than jobs under way, and each is used again."""
-        return self._buffers.pop() if self._buffers else memoryview(bytearray(BUFFER))
+        return self._buffers.pop() if self._buffers else memoryview(bytearray(self._room))
 
     def _large(self, folder: Folder, found: Found) -> Iterator[Job]:
+        thumbnails = self._pictures.budget.grant(1)
         try:
-            file = LargeFile(folder.full(found.stamp.name), self._options)
+            file = LargeFile(folder.full(found.stamp.name), self._options, thumbnails=thumbnails)
         except OSError as error:
+            self._spent(1 if thumbnails else 0)
             self._not_read(folder, found, error.strerror or str(error))
             return
         if sum(len(lengths) for _, lengths in file.windows) > PARTS_MAX:
+            self._spent(1 if thumbnails else 0)
             file.close()
             self._not_read(folder, found, _TOO_LARGE)
             return
-        large = Large(folder=folder, found=found, file=file)
+        large = Large(folder=folder, found=found, file=file, thumbnails=thumbnails)
         for window in file.windows:
             last = window is file.windows[-1]
             yield Window(large=large, window=window, buffer=self._buffer(), last=last)
@@ -299,15 +363,45 @@ class _Run:
 
     def _done(self, job: Job, answer: Answer) -> None:
         match job:
-            case Batch() if isinstance(answer, list):
-                for found, one in zip(job.files, answer, strict=True):
-                    self._file_done(job.folder, found, one, job.buffer)
+            case Batch() if isinstance(answer, Reading):
+                self._batch_done(job, answer)
                 self._buffers.append(job.buffer)
+            case Visit() if isinstance(answer, Revisit):
+                self._visit_done(job, answer)
             case Window():
                 self._window_done(job, answer)
                 self._buffers.append(job.buffer)
             case End():
                 self._folder_done(job.folder)
+
+    def _batch_done(self, job: Batch, reading: Reading) -> None:
+        files = reading.result()
+        seen = [one.seen for one in files if isinstance(one, FileRead)]
+        self._spent(len(files) if job.thumbnails else 0, sum(one.seconds for one in seen))
+        self._album.hear(seen)
+        for found, one in zip(job.files, files, strict=True):
+            self._file_done(job.folder, found, one, job.buffer)
+
+    def _visit_done(self, job: Visit, revisit: Revisit) -> None:
+        """Put what was seen into the entries; a file that changed meanwhile is left to the next backup, which reads it."""
+        found = revisit.result()
+        known = [seen for seen in found if seen is not None]
+        self._spent(len(found), sum(seen.seconds for seen in known))
+        self._album.hear(known)
+        for one, seen in zip(job.files, found, strict=True):
+            name = one.stamp.name
+            if seen is not None:
+                stamp, entry = job.folder.files[name]
+                facts, owed = self._album.take(seen, os.fsdecode(job.folder.full(name)))
+                if not seen.why:
+                    entry = fmt.encode_entry(replace(fmt.read_entry(entry), facts=facts))
+                job.folder.add(stamp, entry, owed=owed)
+            self._totals.count(looks=1, look_bytes=one.stamp.size)
+            self._progress.advance(1, one.stamp.size, os.fsdecode(name))
+
+    def _spent(self, files: int, seconds: float = 0.0) -> None:
+        """So many of the thumbnails that were granted are over."""
+        self._pictures.budget.settle(files, seconds)
 
     def _file_done(self, folder: Folder, found: Found, read: FileRead | NotRead, buffer: memoryview) -> None:
         if isinstance(read, NotRead):
@@ -316,10 +410,10 @@ class _Run:
             else:
                 self._not_read(folder, found, read.why)
             return
-        self._store(read.pieces, buffer)
+        self._store(self._packing.store(read.pieces), buffer)
         self._file_stored(folder, found, read, tuple(piece.part_id for piece in read.pieces))
 
-    def _store(self, pieces: tuple[Piece, ...], buffer: memoryview) -> None:
+    def _store(self, pieces: Iterable[Piece], buffer: memoryview) -> None:
         for part_id, start, length in pieces:
             self._writer.add(plain_record(part_id, PartKind.CONTENT, length), buffer[start : start + length])
 
@@ -364,21 +458,25 @@ class _Run:
                 self._buffers.append(job.buffer)
 
     def _large_done(self, large: Large) -> None:
+        seconds = 0.0
         try:
             if large.failed or len(large.parts) > PARTS_MAX:
                 self._not_read(large.folder, large.found, large.failed or _TOO_LARGE)
                 return
             read = large.file.result(unsettled=not large.file.settled())
+            seconds = read.seen.seconds
         except OSError as error:
             self._not_read(large.folder, large.found, error.strerror or str(error))
             return
         finally:
             large.file.close()
+            self._spent(1 if large.thumbnails else 0, seconds)
         self._file_stored(large.folder, large.found, read, tuple(large.parts), counted=True)
 
     def _file_stored(
         self, folder: Folder, found: Found, read: FileRead, parts: tuple[bytes, ...], *, counted: bool = False
     ) -> None:
+        facts, owed = self._album.take(read.seen, os.fsdecode(folder.full(found.stamp.name)))
         entry = Entry(
             name=found.stamp.name,
             kind=EntryKind.FILE,
@@ -387,7 +485,7 @@ class _Run:
             size=read.stamp.size,
             digest=read.digest,
             parts=parts,
-            facts=Facts(taken=read.taken.when, taken_source=read.taken.source) if read.taken else NOTHING,
+            facts=facts,
             xattrs=read.xattrs,
             unsettled=read.unsettled,
         )
@@ -396,12 +494,12 @@ class _Run:
             stamp = stamp._replace(ctime_ns=DOUBTFUL)
             hint = "it is backed up as it was read; back up again when nothing writes to it"
             self._problem(folder, found, "kept changing while it was read", hint)
-        self._add_read(folder, stamp, fmt.encode_entry(entry), 0 if counted else stamp.size)
+        self._add_read(folder, stamp, fmt.encode_entry(entry), 0 if counted else stamp.size, owed=owed)
 
-    def _add_read(self, folder: Folder, stamp: Stamp, entry: bytes, size: int = 0) -> None:
+    def _add_read(self, folder: Folder, stamp: Stamp, entry: bytes, size: int = 0, *, owed: bool = False) -> None:
         new = stamp.name not in folder.names
         self._totals.count(new=int(new), changed=int(not new), read_bytes=0 if is_link(entry) else stamp.size)
-        folder.add(stamp, entry)
+        folder.add(stamp, entry, owed=owed)
         self._progress.advance(1, size, os.fsdecode(stamp.name))
 
     def _not_read(self, folder: Folder, found: Found, why: str) -> None:
@@ -417,7 +515,7 @@ class _Run:
         known = folder.summary(tuple(map(self._writer.add_listing, fmt.encode_pages(folder.listing()))))
         path = folder.found.path
         self._drop_gone(folder)
-        self._catalog.put_folder(folder.spec.path, path, known, folder.files.values())
+        self._catalog.put_folder(folder.spec.path, path, known, folder.files.values(), folder.owed)
         if folder.parent is None:
             self._add_top(folder.spec, known)
         else:

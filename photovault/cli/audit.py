@@ -93,6 +93,8 @@ def _show(out: Output, report: AuditReport) -> None:
         {
             "objects": report.objects,
             "bytes": report.size,
+            "thumbnails": {"count": report.thumbnails, "bytes": report.thumbnail_bytes},
+            "undecoded": {"parts": report.opaque, "bytes": report.opaque_bytes},
             "alarms": _rows(report.alarms),
             "notes": _rows(report.notes),
             "ledger": {"lines": report.lines, "since": report.since or None},
@@ -102,6 +104,8 @@ def _show(out: Output, report: AuditReport) -> None:
     )
     since = f", since {report.since[:10]}" if report.since else ""
     out.line(f"{count(report.objects, 'object')}, {amount(report.size)}; {count(report.lines, 'ledger line')}{since}")
+    if report.thumbnails:
+        out.line(f"among them {count(report.thumbnails, 'thumbnail')}, {amount(report.thumbnail_bytes)}")
     _table(out, report.left)
     for one in report.notes:
         out.line(f"note: {one.where}: {one.what}")

@@ -16,6 +16,8 @@ from photovault.errors import NoVaultError, PhotovaultError, StorageError
 
 if TYPE_CHECKING:
     from photovault.backup import BackupPlan, BackupReport, Totals
+    from photovault.backup.pictures import Thumbnails
+    from photovault.vault.writer import Written
 
 PARTLY = 3
 
@@ -39,6 +41,9 @@ def command(  # noqa: PLR0913 - a parameter for each option
     one_file_system: Annotated[
         bool, typer.Option("--one-file-system", help="Do not enter other file systems.")
     ] = False,
+    all_thumbnails: Annotated[
+        bool, typer.Option("--all-thumbnails", help="Make every thumbnail that is missing, however long it takes.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would be done.")] = False,
 ) -> None:
     """Back up folders: encrypt what is new and store it in the vault.
@@ -53,9 +58,12 @@ def command(  # noqa: PLR0913 - a parameter for each option
 
       photovault backup --to main --to usb
 
+      photovault backup --all-thumbnails
+
     Photos, videos and their sidecars are taken; --all-files takes everything. A file that cannot be read, a folder that
     is not mounted and a source that is away keep their last version, and the exit code is 3. With --to, each destination gets
-    a snapshot of its own, and one that fails does not keep the next from being tried.
+    a snapshot of its own, and one that fails does not keep the next from being tried. A backup makes as many thumbnails
+    as take little time; --all-thumbnails makes those that are left.
     """
     out = call.output()
     request = BackupRequest(
@@ -65,6 +73,7 @@ def command(  # noqa: PLR0913 - a parameter for each option
         exclude=tuple(exclude or ()),
         tags=tuple(tag or ()),
         time=time,
+        all_thumbnails=all_thumbnails,
     )
     made = call.app()
     if paths and not to and is_terminal() and not call.json:
@@ -126,8 +135,17 @@ def _or_new_vault(made: App, out: Output, paths: list[str]) -> App:
 
 def _show_plan(out: Output, plan: BackupPlan) -> None:
     totals = plan.totals
-    out.document({"message_type": "plan", **_counted(totals), "problems": _problem_rows(plan.problems)})
+    out.document(
+        {
+            "message_type": "plan",
+            **_counted(totals),
+            "thumbnails_left": totals.looks,
+            "problems": _problem_rows(plan.problems),
+        }
+    )
     out.line(f"would back up {_sentence(totals)}, {amount(totals.read_bytes)} to read")
+    if totals.looks:
+        out.line(f"would make {count(totals.looks, 'thumbnail')} of unchanged photos")
     _show_left_out(out, totals)
     out.problems(plan.problems, "not protected")
 
@@ -147,6 +165,12 @@ def _show(out: Output, report: BackupReport, name: str) -> None:
             "bytes_deduplicated": written.known_bytes,
             "bytes_stored": written.stored_bytes,
             "objects": written.objects,
+            "bytes_packed": written.packed_bytes,
+            "bytes_packed_stored": written.packed_stored,
+            "thumbnails_made": report.thumbnails.made,
+            "thumbnail_bytes": report.thumbnails.size,
+            "thumbnails_left": report.thumbnails.left,
+            "broken": _problem_rows(report.broken),
             "problems": _problem_rows(report.problems),
         },
     )
@@ -156,8 +180,30 @@ def _show(out: Output, report: BackupReport, name: str) -> None:
     out.line(
         f"  {amount(totals.read_bytes)} read{saved}, {amount(written.stored_bytes)} stored in {count(written.objects, 'object')}"
     )
+    _show_packed(out, written)
+    _show_thumbnails(out, report.thumbnails)
     _show_left_out(out, totals)
+    out.problems(
+        report.broken,
+        f"{count(len(report.broken), 'photo')} backed up that {'does' if len(report.broken) == 1 else 'do'} not decode",
+    )
     out.problems(report.problems, f"{count(len(report.problems), 'problem')}, the rest is safe")
+
+
+def _show_packed(out: Output, written: Written) -> None:
+    if written.packed_bytes:
+        out.line(f"  {amount(written.packed_bytes)} of JPEGs packed into {amount(written.packed_stored)}")
+
+
+def _show_thumbnails(out: Output, thumbnails: Thumbnails) -> None:
+    made = f"{count(thumbnails.made, 'thumbnail')} made, {amount(thumbnails.size)}" if thumbnails.made else ""
+    left = (
+        f"{count(thumbnails.left, 'thumbnail')} left to make: photovault backup --all-thumbnails"
+        if thumbnails.left
+        else ""
+    )
+    if made or left:
+        out.line(f"  {'; '.join(filter(None, (made, left)))}")
 
 
 def _show_left_out(out: Output, totals: Totals) -> None:

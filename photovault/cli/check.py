@@ -9,8 +9,10 @@ import typer
 from photovault.check import parse_amount
 from photovault.cli.options import Call
 from photovault.cli.output import amount, count
+from photovault.config import MAIN
 
 if TYPE_CHECKING:
+    from photovault.app import App
     from photovault.check import CheckReport
     from photovault.cli.output import Output
 
@@ -58,7 +60,16 @@ def command(
         else:
             report = made.check(wanted, meter)
     _show(out, report, keyless=keyless is not None)
+    if report.findings and keyless is None and repair_from is None:
+        _show_copies(out, made)
     raise typer.Exit(DAMAGED if report.findings else 0)
+
+
+def _show_copies(out: Output, made: App) -> None:
+    """Where what is damaged may be whole."""
+    vault = "" if made.name == MAIN else f" --vault {made.name}"
+    for one in made.others():
+        out.warn(f"another copy may mend it: photovault check{vault} --data all --repair-from {one.name}")
 
 
 def _show(out: Output, report: CheckReport, *, keyless: bool) -> None:

@@ -81,7 +81,7 @@ def make_on_terminal(made: App, out: Output, *, words_file: str | None, sources:
         out.line("  it has no password; add one with `photovault key add password`")
     if configured:
         out.line(f"  configuration written to {made.config_path}")
-    else:
+    elif made.config_path.exists():
         out.line(f"  {made.config_path} is there already and stays as it is: put this vault in it, or use --vault")
     if words_file is not None:
         out.line(f"  recovery words written to {words_file}: print or copy them, then delete the file")

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,17 +31,23 @@ COMMANDS = {
     "init": "Make a vault.",
     "backup": "Back up folders: encrypt what is new and store it in the vault.",
     "restore": "Bring files back, bit for bit.",
+    "export": "Write chosen photos into one file to hand over, plain or sealed.",
+    "import": "Bring photos from Google Photos, a camera or Apple Photos into a folder.",
     "snapshots": "List the snapshots of the vault, oldest first.",
     "ls": "List what a snapshot holds.",
+    "find": "Find photos by date, place, camera, kind, rating, text and more.",
     "diff": "Show what changed between two snapshots.",
     "copy": "Bring one copy of the vault up to date from another.",
     "check": "Check that everything in the vault is there and undamaged.",
     "audit": "Account for everything that left this computer.",
     "status": "Tell whether your photos are safe.",
+    "catalog": "Show or make again the list that photos are found with.",
     "watch": "Watch folders, and back up what settled.",
     "service": "Have the system run the watching daemon for you.",
     "key": "List, add, change, remove and test the ways into the vault.",
 }
+
+_USUALLY = {"--duplicates": "--duplicates=exact"}
 
 _HELP = """Private photo backup: encrypted on this computer, stored anywhere, restored bit for bit.
 
@@ -91,7 +98,7 @@ def command_line(words: Sequence[str]) -> typer.Typer:
         if name not in words:
             app.command(name, help=line)(_stub)
             continue
-        module = import_module(f"photovault.cli.{name}")
+        module = import_module(f"photovault.cli.{name}{'_' if iskeyword(name) else ''}")
         if isinstance(module.command, typer.Typer):
             app.add_typer(module.command, name=name, help=line)
         else:
@@ -131,6 +138,7 @@ def _run(args: list[str], call: Call) -> int:
 
 
 def _invoke(args: list[str], call: Call) -> int:
+    args = _filled_in(args)
     words = [*args, *os.environ.get("COMP_WORDS", "").split(), *os.environ.get("_TYPER_COMPLETE_ARGS", "").split()]
     command = typer.main.get_command(command_line(words))
     try:
@@ -143,6 +151,12 @@ def _invoke(args: list[str], call: Call) -> int:
             raise CancelledError("cancelled at a question") from None
         raise UsageError("stopped at a question") from None
     return code if isinstance(code, int) else 0
+
+
+def _filled_in(args: list[str]) -> list[str]:
+    """Give options that may stand without a value their usual one: typer knows no such options."""
+    end = args.index("--") if "--" in args else len(args)
+    return [_USUALLY.get(word, word) for word in args[:end]] + args[end:]
 
 
 def _unexpected(error: Exception) -> PhotovaultError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photovault.errors import CancelledError
+from photovault.errors import CancelledError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from photovault.app import App
     from photovault.cli.output import Output
 
-_APP = ("vault", "config", "profile", "password_file", "password_command", "password_fd", "words_file", "wait")
+_APP = (
+    "vault",
+    "config",
+    "no_config",
+    "profile",
+    "password_file",
+    "password_command",
+    "password_fd",
+    "words_file",
+    "wait",
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +59,9 @@ class Call:
         """The application for this call."""
         from photovault.app import App, Settings, Surroundings  # noqa: PLC0415 - not needed for --help
 
-        settings = Settings(**{name: self.values[name] for name in _APP if name in self.values})
+        given = {name: self.values[name] for name in _APP if name in self.values}
+        _refuse_empty(given)
+        settings = Settings(**given)
         return App(settings, Surroundings(ask_password=ask_password if is_terminal() else None))
 
     def output(self) -> Output:
@@ -62,6 +74,15 @@ class Call:
             verbose=int(self.values.get("verbose") or 0),
             bars=not self.values.get("no_progress") and sys.stderr.isatty() and os.environ.get("TERM") != "dumb",
         )
+
+
+def _refuse_empty(given: dict[str, Any]) -> None:
+    """A script whose variable is not set must not end up with another vault, or another way in, than it means."""
+    for name, value in given.items():
+        if value == "":
+            raise UsageError(f"--{name.replace('_', '-')} is empty", "name one, or leave the option out")
+    if given.get("no_config") and ("config" in given or "profile" in given):
+        raise UsageError("--no-config goes with neither --config nor --profile", "use one of them")
 
 
 def is_terminal() -> bool:
@@ -83,6 +104,7 @@ _COMMON: dict[str, Any] = {
         ),
     ],
     "config": Annotated[str | None, typer.Option(metavar="FILE", help="Configuration file. [env: PHOTOVAULT_CONFIG]")],
+    "no_config": Annotated[bool, typer.Option("--no-config", help="Use no configuration file, as if there were none.")],
     "profile": Annotated[str | None, typer.Option(metavar="NAME", help="Use NAME.toml of the configuration folder.")],
     "password_file": Annotated[str | None, typer.Option(metavar="FILE", help="Read the password from FILE.")],
     "password_command": Annotated[str | None, typer.Option(metavar="CMD", help="Run CMD, which prints the password.")],
@@ -96,6 +118,7 @@ _COMMON: dict[str, Any] = {
     "debug": Annotated[bool, typer.Option("--debug", help="Show a traceback when something fails.")],
 }
 _DEFAULTS: dict[str, Any] = {
+    "no_config": False,
     "wait": False,
     "json": False,
     "no_progress": False,

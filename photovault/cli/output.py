@@ -81,9 +81,9 @@ class Output:
                 print(f"warning: {printable(one)}", file=sys.stderr)
 
     @contextmanager
-    def meter(self, what: str) -> Iterator[Progress]:
-        """Show how far a long command is, the way that suits who is there."""
-        if self.as_json:
+    def meter(self, what: str, *, lines: bool = True) -> Iterator[Progress]:
+        """Show how far a long command is, the way that suits who is there; without ``lines`` a program gets one document."""
+        if self.as_json and lines:
             yield _Lines(self)
         elif self._bars:
             with _bars() as bars:
@@ -192,8 +192,9 @@ def printable(text: str) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long ago, for people."""
+    """How long ago, for people; a time to come is said to be one, since some clock is wrong."""
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= length:
-            return count(int(seconds // length), unit) + " ago"
+        if abs(seconds) >= length:
+            many = count(int(abs(seconds) // length), unit)
+            return f"{many} ago" if seconds > 0 else f"dated {many} in the future (a clock is or was wrong)"
     return "just now"

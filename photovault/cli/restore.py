@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from photovault.app.runs import names_snapshot, resolve
+from photovault.cli.filters import Wanted, with_filters
 from photovault.cli.options import Call
 from photovault.cli.output import Output, amount, count
-from photovault.photos.choose import choose
+from photovault.errors import UsageError
 from photovault.restore import Overwrite
 from photovault.vault.format import shown
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 PARTLY, DAMAGED = 3, 13
 
 
+@with_filters
 def command(
     call: Call,
     to: Annotated[str, typer.Option(metavar="DIR", help="Folder to restore into; made if it is not there.")],
@@ -33,15 +35,10 @@ def command(
             metavar="[SNAP] [PATH]...", help="Snapshot (latest if not given), then paths or patterns in it."
         ),
     ] = None,
-    since: Annotated[
-        str | None, typer.Option("--from", metavar="DATE", help="Taken on or after, as 2021-05-04.")
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Taken on or before; 2021-05 includes all of May.")
-    ] = None,
     overwrite: Annotated[Overwrite | None, typer.Option(help="What happens to files that are there already.")] = None,
     *,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would be done.")] = False,
+    wanted: Wanted,
 ) -> None:
     """Bring files back, bit for bit.
 
@@ -53,13 +50,20 @@ def command(
 
       photovault restore --from 2021-05 --until 2021-06 '*.heic' --to ~/Restored
 
+      photovault restore --place Rome --camera iphone --rating 3 --to ~/Restored
+
+    Where a path, a pattern or the other options hit one file of a photo's set, all of the set comes: the video of a Live
+    Photo, the RAW beside a JPEG, edited versions, sidecars, the shots of a burst. --only-matching brings just what was hit.
+
     Every file's digest is checked before it gets its name. Damage costs only the files that need what is damaged: they
     are named, all others are restored, and the exit code is 13.
     """
+    if not to:
+        raise UsageError("--to is empty", "name a folder to restore into")
     made, out = call.app(), call.output()
     name, paths = split_arguments(made, what or [])
     rule = overwrite or Overwrite(made.config.restore.overwrite)
-    choice = choose(paths, since, until)
+    choice = wanted.choice(paths)
     with out.meter("restoring") as meter:
         one, report = made.restore(name, choice, Path(to).expanduser(), rule, meter, dry_run=dry_run)
     out.warnings(made.warnings)
@@ -102,6 +106,7 @@ def _show(out: Output, one: NamedSnapshot, report: RestoreReport, to: str, *, dr
             "dry_run": dry_run,
             "files_restored": report.restored,
             "files_kept": report.kept,
+            "files_along": report.along,
             "bytes_restored": report.size,
             "damaged": _rows(report.damaged),
             "problems": _rows(report.problems),
@@ -110,6 +115,10 @@ def _show(out: Output, one: NamedSnapshot, report: RestoreReport, to: str, *, dr
     )
     verb = "would restore" if dry_run else "restored"
     out.line(f"{verb} {count(report.restored, 'file')}, {amount(report.size)}, from snapshot {one.id[:8]} to {to}")
+    if report.along:
+        out.line(
+            f"  {count(report.along, 'file')} of them because others of the same photo were chosen (see --only-matching)"
+        )
     if report.kept:
         out.line(f"  {count(report.kept, 'file')} there already and kept (see --overwrite)")
     out.problems(report.renamed, "under another name")

@@ -176,6 +176,24 @@ def were_sent(path: Path, kind: str, destination: str) -> bool:
     return last is Event.SENDING
 
 
+def last_sent(path: Path, kind: str) -> dict[str, str]:
+    """When this device last stored an object of a kind at each destination: address to ISO 8601 in UTC.
+
+    Raises:
+        RefusedError: the ledger at ``path`` cannot be read.
+    """
+    last: dict[str, str] = {}
+    before = ""
+    for line in read_ledger(path):
+        if not isinstance(line, Line) or line.kind != kind:
+            continue
+        if line.event is Event.SENDING:
+            before, last[line.destination] = last.get(line.destination, ""), line.time
+        elif line.event is Event.FAILED and last.get(line.destination):
+            last[line.destination] = before
+    return {destination: when for destination, when in last.items() if when}
+
+
 def _read(file: IO[bytes]) -> Iterator[Line | str]:
     previous = _NOTHING
     for number, raw in enumerate(iter(lambda: file.readline(_LINE_MAX), b""), 1):

@@ -28,14 +28,14 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that were read as a whole since the list was cleared last."""
     seen: list[str] = []
 
-    def spy(paths, buffer, options):
+    def spy(paths, buffer, options, **more):
         seen.extend(os.fsdecode(os.path.basename(path)) for path in paths)
-        return read_batch(paths, buffer, options)
+        return read_batch(paths, buffer, options, **more)
 
     class Spy(LargeFile):
-        def __init__(self, path, options) -> None:
+        def __init__(self, path, options, **more) -> None:
             seen.append(os.fsdecode(os.path.basename(path)))
-            super().__init__(path, options)
+            super().__init__(path, options, **more)
 
     monkeypatch.setattr(jobs, "read_batch", spy)
     monkeypatch.setattr(run, "LargeFile", Spy)

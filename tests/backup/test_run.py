@@ -322,8 +322,8 @@ def test_a_source_that_goes_between_looking_and_doing_is_not_deleted(
     put(photos / "2020" / "new.jpg", jpeg(50))
     real = backup_module.plan_backup
 
-    def plan_then_unplug(*args):
-        made = real(*args)
+    def plan_then_unplug(*args, **more):
+        made = real(*args, **more)
         photos.rename(tmp_path / "unplugged")
         if leave_empty:
             photos.mkdir()
@@ -451,8 +451,8 @@ def test_many_files_that_outgrow_their_room_at_once_are_read(
         put(photos / "many" / f"{number}.jpg", bytes([number]) * 40_000)
     real = jobs.read_batch
 
-    def grown(paths, buffer, options):
-        return real(paths, buffer[:1000], options)  # as if each had grown since it was seen
+    def grown(paths, buffer, options, **more):
+        return real(paths, buffer[:1000], options, **more)  # as if each had grown since it was seen
 
     monkeypatch.setattr(jobs, "read_batch", grown)
     monkeypatch.setattr(run, "BATCH_FILES", 1)
@@ -467,9 +467,9 @@ def test_a_large_file_that_was_emptied_is_kept_empty(
     path = put(photos / "movie.mp4", bytes(BIG))
 
     class Emptied(LargeFile):
-        def __init__(self, name, options) -> None:
+        def __init__(self, name, options, **more) -> None:
             os.truncate(name, 0)
-            super().__init__(name, options)
+            super().__init__(name, options, **more)
 
     monkeypatch.setattr(run, "LargeFile", Emptied)
     assert computer.backup(photos).totals.new == 4
@@ -493,8 +493,8 @@ def test_a_file_that_becomes_a_link_is_not_followed(
     victim = photos / "2020" / "1.jpg"
     real = backup_module.plan_backup
 
-    def plan_then_swap(*args):
-        made = real(*args)
+    def plan_then_swap(*args, **more):
+        made = real(*args, **more)
         victim.unlink()
         victim.symlink_to(secret)
         return made

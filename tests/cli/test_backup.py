@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.eyes import BROKEN
 from tests.support.photos import jpeg, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.support.eyes import Record
 
 
 @pytest.fixture
@@ -202,3 +205,33 @@ def test_a_source_whose_name_is_no_text(photovault: Callable, vault: Path, tmp_p
         tmp_path / "c2",
     )
     assert (done.code, "not text" in done.err) == (2, True)
+
+
+def test_thumbnails_are_counted_and_what_is_left_is_said_with_its_command(
+    photovault: Callable, vault: Path, photos: Path, eyes: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photovault.backup.run.AHEAD", 1)
+    eyes.seconds = 1e6
+    done = photovault("backup", photos)
+    assert "2 thumbnails made, 28 B; 2 thumbnails left to make: photovault backup --all-thumbnails" in done.out
+    plan = photovault("backup", photos, "--all-thumbnails", "-n", "--json").json
+    assert (plan["thumbnails_left"], plan["files_unchanged"]) == (2, 4)
+    assert "would make 2 thumbnails" in photovault("backup", photos, "--all-thumbnails", "-n").out
+    value = photovault("backup", photos, "--all-thumbnails", "--json").json
+    assert (value["thumbnails_made"], value["thumbnail_bytes"], value["thumbnails_left"]) == (2, 28, 0)
+    assert (value["files_unchanged"], value["bytes_read"]) == (4, 0)
+    assert "thumbnail" not in photovault("backup", photos).out
+
+
+def test_a_picture_that_does_not_decode_is_named_and_is_no_failure(
+    photovault: Callable, vault: Path, photos: Path
+) -> None:
+    put(photos / "2020" / "bad.jpg", jpeg(5) + BROKEN)
+    done = photovault("backup", photos)
+    assert done.code == 0
+    assert "1 photo backed up that does not decode" in done.err
+    assert f"{photos / '2020' / 'bad.jpg'}: does not decode: " in done.err
+    put(photos / "2020" / "worse.jpg", jpeg(6) + BROKEN)
+    value = photovault("backup", photos, "--json").json
+    assert [one["path"] for one in value["broken"]] == [str(photos / "2020" / "worse.jpg")]
+    assert value["problems"] == []

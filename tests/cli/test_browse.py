@@ -103,7 +103,9 @@ def test_ls_for_programs(photovault: Callable, photos: Path) -> None:
 def test_ls_long(photovault: Callable, photos: Path) -> None:
     (line,) = photovault("ls", "-l", "P/2010/IMG_0000.jpg").out.splitlines()
     size = (photos / "2010" / "IMG_0000.jpg").stat().st_size
-    assert line.split() == [f"{size:,}", "2020-09-13T12:26:40", "2010-05-04T13:22:11", "P/2010/IMG_0000.jpg"]
+    assert line.split() == [
+        f"{size:,}", "2020-09-13T12:26:40", "2010-05-04T13:22:11", "jpeg", "64x48", "-", "P/2010/IMG_0000.jpg",
+    ]  # fmt: skip
 
 
 def test_ls_of_what_is_not_there(photovault: Callable, photos: Path) -> None:
@@ -121,7 +123,7 @@ def test_diff(photovault: Callable, photos: Path) -> None:
     photovault("backup", photos)
     lines = photovault("diff", "latest~1").out.splitlines()
     assert lines[:5] == [
-        "M  P/2010/IMG_0000.jpg", "t  P/empty.jpg", "+  P/new.jpg", "-  P/notes.xmp", "R  P/twin.jpg -> P/renamed.jpg",
+        "M  P/2010/IMG_0000.jpg  (picture)", "t  P/empty.jpg", "+  P/new.jpg", "-  P/notes.xmp", "R  P/twin.jpg -> P/renamed.jpg",
     ]  # fmt: skip
     assert lines[5] == "1 added, 1 changed, 1 details, 1 gone, 1 moved"
     value = photovault("diff", "latest~1", "latest", "--json").json

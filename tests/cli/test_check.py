@@ -122,3 +122,18 @@ def test_many_files_are_cut_short_unless_asked_for(photovault: Callable, vault: 
     short, long = photovault("check", "--data", "all"), photovault("check", "--data", "all", "-v")
     assert "more; -v shows all" in short.err
     assert (short.err.count("cannot be restored"), long.err.count("cannot be restored")) == (10, 15)
+
+
+def test_damage_names_the_copies_that_may_mend_it(photovault: Callable, packs: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "device" / "config.toml").write_text(f"[[destinations]]\nname = 'usb'\nurl = '{tmp_path / 'usb'}'\n")
+    photovault("copy", "--to", "usb")
+    assert "another copy" not in photovault("check", "--data", "all").err
+    spoil(packs[0], 100_000)
+    done = photovault("check", "--data", "all")
+    assert "another copy may mend it: photovault check --data all --repair-from usb\n" in done.err
+    assert photovault("check", "--data", "all", "--repair-from", "usb").code == 0
+    (pack,) = (tmp_path / "usb").rglob(packs[0].name)
+    spoil(pack, 100_000)
+    done = photovault("check", "--vault", "usb", "--data", "all")
+    assert "another copy may mend it: photovault check --vault usb --data all --repair-from main\n" in done.err
+    assert photovault("check", "--vault", "usb", "--data", "all", "--repair-from", "main").code == 0

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GROUPS = {
+    "catalog": ["rebuild", "status"],
+    "import": ["takeout", "folder", "apple-photos"],
     "key": ["list", "add", "change", "remove", "test"],
     "service": ["install", "uninstall", "status"],
 }
@@ -86,7 +88,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_completion_offers_commands_and_options() -> None:
     environ = {"_PHOTOVAULT_COMPLETE": "complete_bash", "COMP_WORDS": "photovault ba", "COMP_CWORD": "1"}
     assert run(**environ).stdout.split() == ["backup"]
-    environ |= {"COMP_WORDS": "photovault backup --all", "COMP_CWORD": "2"}
+    environ |= {"COMP_WORDS": "photovault backup --all-f", "COMP_CWORD": "2"}
     assert run(**environ).stdout.split() == ["--all-files"]
 
 
@@ -95,7 +97,9 @@ def test_completion_offers_commands_and_options() -> None:
     [
         ["nonsense"], ["backup", "--nonsense"], ["restore"], ["ls", "--from", "someday"], ["key", "add", "nonsense"],
         ["restore", "--to", "x", "--overwrite", "sometimes"], ["check", "--data", "some"], ["--password-fd", "x", "ls"],
-        ["diff"], ["backup", "--time", "someday", "."],
+        ["diff"], ["backup", "--time", "someday", "."], ["ls", "--vault", ""], ["--vault", "", "status"],
+        ["init", "--vault", ""], ["ls", "--config", ""], ["ls", "--words-file", ""], ["ls", "--password-file", ""],
+        ["ls", "--no-config", "--profile", "work"], ["ls", "--no-config", "--config", "x.toml"],
     ],
 )  # fmt: skip
 def test_wrong_use_is_exit_2_and_says_what(photovault: Callable, vault: Path, args: list[str]) -> None:
@@ -178,9 +182,9 @@ def test_a_signal_cancels_with_130(photovault: Callable, vault: Path, tmp_path: 
     put(tmp_path / "P" / "a.jpg", jpeg(1))
     real = __import__("photovault.backup", fromlist=["run_backup"]).run_backup
 
-    def interrupted(*args: object) -> object:
+    def interrupted(*args: object, **named: object) -> object:
         os.kill(os.getpid(), number)
-        return real(*args)
+        return real(*args, **named)
 
     with monkeypatch.context() as cut:
         cut.setattr("photovault.backup.run_backup", interrupted)
@@ -191,7 +195,7 @@ def test_a_signal_cancels_with_130(photovault: Callable, vault: Path, tmp_path: 
 
 
 def test_a_signal_before_the_command_begins_cancels_it(photovault: Callable, vault: Path, monkeypatch) -> None:
-    def interrupted(*args: object) -> object:
+    def interrupted(*args: object, **named: object) -> object:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as cut:

@@ -30,6 +30,8 @@ def test_counts() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
+        (-90, "dated 1 minute in the future (a clock is or was wrong)"),
+        (-3 * 86_400, "dated 3 days in the future (a clock is or was wrong)"),
         (-5, "just now"), (59, "just now"), (60, "1 minute ago"), (3599, "59 minutes ago"), (3600, "1 hour ago"),
         (86_399, "23 hours ago"), (86_400, "1 day ago"), (10 * 86_400, "10 days ago"),
     ],

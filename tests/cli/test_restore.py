@@ -228,3 +228,41 @@ def test_arguments_are_a_snapshot_then_paths(photovault: Callable, photos: Path)
     assert split_arguments(made, [str(photos), f"{photos}x"]) == ("latest", ["Pictures", f"{photos}x"])
     with pytest.raises(UsageError):
         split_arguments(made, ["latest~9"])
+
+
+@pytest.mark.parametrize("inside", ["vault", "vault/packs/new", "copy/restored", "link/restored"])
+def test_nothing_is_restored_into_a_vault(photovault: Callable, photos: Path, tmp_path: Path, inside: str) -> None:
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "vault")
+    (tmp_path / "device" / "config.toml").write_text(f"[[destinations]]\nname = 'usb'\nurl = '{tmp_path / 'copy'}'\n")
+    before = files(tmp_path / "vault")
+    done = photovault("restore", "--to", tmp_path / inside)
+    assert (done.code, "in the folder of the vault" in done.err) == (2, True)
+    assert files(tmp_path / "vault") == before
+    assert files(tmp_path / "copy") == []
+    assert photovault("restore", "--to", tmp_path / "vault beside").code == 0
+
+
+def test_an_empty_name_is_not_the_present_folder(photovault: Callable, photos: Path) -> None:
+    done = photovault("restore", "--to", "")
+    assert (done.code, "--to is empty" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("text", [None, b"[vault\n", b"\xff", b"[restore]\noverwrite = 'sometimes'\n"])
+def test_photos_come_back_with_a_spoilt_configuration(
+    photovault: Callable, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes | None
+) -> None:
+    monkeypatch.delenv("PHOTOVAULT_VAULT")
+    config = tmp_path / "device" / "config.toml"
+    config.unlink(missing_ok=True)
+    if text is not None:
+        config.write_bytes(text)
+    for words in (["restore", "--to", tmp_path / "out"], ["snapshots"], ["ls"], ["check"]):
+        done = photovault(*words)
+        assert (done.code, str(config) in done.err) == (2, True)
+        assert "photovault restore --no-config --vault URL --to DIR" in done.err
+    done = photovault("restore", "--no-config", "--vault", tmp_path / "vault", "--to", tmp_path / "out")
+    assert done.code == 0, done.err
+    assert same_tree(tmp_path / "out" / "Pictures", photos) == []
+    for words in (["snapshots"], ["ls"], ["check"], ["status"], ["diff", "latest~1", "latest"]):
+        assert photovault(*words, "--no-config", "--vault", tmp_path / "vault").code == 0, words

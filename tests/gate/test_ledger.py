@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photovault.errors import RefusedError
-from photovault.gate.ledger import Event, Ledger, Line, read_ledger
+from photovault.gate.ledger import Event, Ledger, Line, last_sent, read_ledger
 from tests.support.world import Clock
 
 if TYPE_CHECKING:
@@ -236,3 +236,19 @@ def test_hostile_lines_are_no_lines(path: Path, row: bytes) -> None:
     path.write_bytes(row + b"\n")
     assert breaks(path)
     assert lines(path) == []
+
+
+def test_when_something_was_last_stored_where(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    assert last_sent(path, "snapshot") == {}
+    ledger = Ledger(path, Clock())
+    for name in "ab":
+        ledger.sending("/usb", "snapshot", name, 1)
+        ledger.sending("/nas", "pack", name, 1)
+    first = last_sent(path, "snapshot")
+    assert list(first) == ["/usb"]
+    ledger.sending("/usb", "snapshot", "c", 1)
+    ledger.failed("/usb", "snapshot", "c", 1)
+    ledger.sending("/s3", "snapshot", "c", 1)
+    ledger.failed("/s3", "snapshot", "c", 1)
+    assert last_sent(path, "snapshot") == first

@@ -76,8 +76,9 @@ def test_backup_restore_and_check(photovault: Run, made: Sshd, photos: Path, tmp
 
 
 def test_backup_restore_and_check_through_rclone(
-    photovault: Run, rclone: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photovault: Run, rclone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    photos = library(tmp_path / "Pictures", Random(3), files=1)  # each request is a process of its own
     assert make(photovault, rclone, tmp_path, monkeypatch).code == 0
     assert backup(photovault, photos).code == 0
     proves_whole(photovault, photos, tmp_path / "restored")
