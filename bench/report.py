@@ -54,6 +54,32 @@ class Figure:
     stored_objects: int
     grown_bytes: int
     base_bytes: int
+    main_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of a table of single figures; `most` or `least`: what it may be, in the same unit, if that is set."""
+
+    title: str
+    value: float
+    form: str
+    most: float | None = None
+    least: float | None = None
+
+    def __str__(self) -> str:
+        """Return it as a row of Markdown."""
+        return _line([self.title, self.form.format(self.value), *self._verdict()])
+
+    def _verdict(self) -> tuple[str, str]:
+        if self.least is not None:
+            return ">= " + self.form.format(self.least), "met" if self.value >= self.least else "**missed**"
+        return _verdict(self.value, self.most, self.form)
+
+
+def rows_table(rows: Sequence[Row]) -> str:
+    """Return the Markdown table of single figures."""
+    return "\n".join(["|  | figure | target |  |", "| --- | ---: | ---: | --- |", *map(str, rows)])
 
 
 def table(figures: Sequence[Figure], tools: Sequence[str]) -> str:

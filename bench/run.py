@@ -18,24 +18,19 @@ Needs a POSIX system and Python 3.11; nothing else. README.md says what is fair 
 
 import argparse
 import filecmp
-import json
-import os
-import platform
-import shlex
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
 import library
-from measure import Command, CommandFailedError, cool, disk_write_speed, say, stored, timed, warm
+from measure import BenchError, Command, cool, say, stored, timed, warm
 from report import MANY, PHOTOS, TITLES, Figure, table
+from script import in_scratch, is_quick, list_of, machine, options, save
 from tools import TOOLS, Tool, present
 
 _NEW_SHARE = 0.01
@@ -44,10 +39,6 @@ _SEED = 1
 _PROBE_MOST = 1 << 30
 
 _Result = TypeVar("_Result")
-
-
-class BenchError(Exception):
-    """The benchmark cannot go on; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,22 +216,18 @@ def _prove(step: Step, tool: Tool, scene: Scene) -> None:
         raise BenchError(message) from error
 
 
-def apart(work: Callable[..., _Result], *arguments: object) -> _Result:
+def apart(work: Callable[..., _Result], *arguments: object, **named: object) -> _Result:
     """Call in a process of its own: a child's peak memory is never below what its parent once held."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as one:
-        return one.submit(work, *arguments).result()
+        return one.submit(work, *arguments, **named).result()
 
 
 def _photos(given: argparse.Namespace, folder: Path) -> None:
     """Make the library, or copy the user's: the steps edit and rename in it."""
     if given.library:
-        shutil.copytree(given.library, folder, ignore=_links)
+        library.copy(given.library, folder)
     else:
         apart(library.make, folder, given.size, _SEED)
-
-
-def _links(parent: str, names: list[str]) -> set[str]:
-    return {name for name in names if Path(parent, name).is_symlink()}
 
 
 def _measure(given: argparse.Namespace, tools: Sequence[Tool], scratch: Path) -> Iterator[Figure]:
@@ -262,26 +249,6 @@ def _runs(name: str, steps: Sequence[Step], runs: int, tools: Sequence[Tool], sc
     say(f"{name}: {count:,} files, {size / 1e6:,.0f} MB")
     for number in range(1, runs + 1):
         yield from Round(library=name, number=number, steps=steps, tools=tools).figures(scene)
-
-
-def _machine(scratch: Path, probe: int) -> dict[str, str]:
-    """Return what the figures depend on, as words to print."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "processor": f"{_processor()}, {cores} cores",
-        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.1f} GB",
-        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "disk": f"{disk_write_speed(scratch, probe) / 1e6:.0f} MB/s written in order and synced",
-    }
-
-
-def _processor() -> str:
-    """Return the model of the processor, as far as the system tells."""
-    about = Path("/proc/cpuinfo")
-    lines = about.read_text().splitlines() if about.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
 
 
 def _heading(about: Mapping[str, str], given: argparse.Namespace) -> str:
@@ -307,30 +274,13 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--library", type=Path, metavar="DIR", help="copy this folder instead of making one")
     parser.add_argument("--size", type=library.size_of, help="photo library to make (2.2G; 0: none)")
     parser.add_argument("--many", type=int, metavar="N", help="tiny files of the second library (100000; 0: none)")
-    parser.add_argument("--runs", type=int, metavar="N", help="medians of this many runs (3)")
-    parser.add_argument("--work", type=Path, metavar="DIR", help="where to make a scratch folder, removed at the end")
-    parser.add_argument("--tools", type=_list_of({kind.name for kind in TOOLS}), help="photovault,restic,borg")
-    parser.add_argument("--steps", type=_list_of(set(TITLES)), help=f"{','.join(TITLES)} (first always runs)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw figures here")
-    parser.add_argument("--photovault", type=shlex.split, metavar="COMMAND", help="instead of this checkout's")
-    parser.add_argument("--quick", action="store_true", help="a small library and one run: does everything work?")
-    small = ("30M", 500, 1) if "--quick" in (sys.argv[1:] if words is None else words) else ("2.2G", 100_000, 3)
+    parser.add_argument("--tools", type=list_of({kind.name for kind in TOOLS}), help="photovault,restic,borg")
+    parser.add_argument("--steps", type=list_of(set(TITLES)), help=f"{','.join(TITLES)} (first always runs)")
+    options(parser)
+    small = ("30M", 500, 1) if is_quick(words) else ("2.2G", 100_000, 3)
     parser.set_defaults(size=library.size_of(small[0]), many=small[1], runs=small[2])
     parser.set_defaults(tools=[kind.name for kind in TOOLS], steps=list(TITLES))
     return parser.parse_args(words)
-
-
-def _list_of(known: set[str]) -> Callable[[str], list[str]]:
-    """Return a reader of comma-separated names, all of them known."""
-
-    def names(text: str) -> list[str]:
-        given = text.split(",")
-        if unknown := set(given) - known:
-            message = f"not known: {', '.join(sorted(unknown))}"
-            raise argparse.ArgumentTypeError(message)
-        return given
-
-    return names
 
 
 def _run(given: argparse.Namespace, scratch: Path) -> None:
@@ -338,29 +288,17 @@ def _run(given: argparse.Namespace, scratch: Path) -> None:
     if not tools:
         message = "; ".join(f"{name}: {words}" for name, words in versions.items())
         raise BenchError(message)
-    about = _machine(scratch, min(given.size or _PROBE_MOST, _PROBE_MOST)) | versions
+    about = machine(scratch, min(given.size or _PROBE_MOST, _PROBE_MOST)) | versions
     figures = list(_measure(given, tools, scratch))
     print(_heading(about, given))
     for name in dict.fromkeys(figure.library for figure in figures):
         print("\n" + _section(name, [figure for figure in figures if figure.library == name]))
-    if given.json:
-        raw = {"schema": 1, "about": about, "figures": [asdict(figure) for figure in figures]}
-        given.json.write_text(json.dumps(raw, indent=1) + "\n")
+    save(given.json, about, figures)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit code."""
-    if not hasattr(os, "wait4"):
-        say("this benchmark needs a POSIX system (wait4)")
-        return 2
-    given = _arguments(words)
-    try:
-        with tempfile.TemporaryDirectory(prefix="photovault-bench-", dir=given.work) as scratch:
-            _run(given, Path(scratch).resolve())
-    except (BenchError, CommandFailedError, OSError, shutil.Error) as error:
-        say(f"stopped: {error}")
-        return 1
-    return 0
+    return in_scratch(_run, _arguments(words))
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ class Photovault(Tool):
     """The checkout around this file. It opens the vault with the device's own key slot, without deriving a key."""
 
     name = "photovault"
-    program = (sys.executable, "-m", "photovault")
+    program: tuple[str, ...] = (sys.executable, "-m", "photovault")
 
     def _settings(self) -> dict[str, str]:
         return {

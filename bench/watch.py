@@ -17,7 +17,6 @@ import argparse
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -26,6 +25,7 @@ import library
 from camera import Noise, Shot, jpeg
 from daemon import Daemon, Home
 from measure import say
+from report import Row, rows_table
 
 _SEED = 1
 _PHOTO_SIZE = 3_000_000
@@ -35,23 +35,6 @@ _IDLE_MOST = 0.01  # of a core
 _MEMORY_MOST = 150_000_000
 _MAX_DELAY_S = 120.0  # the default of [watch] max_delay
 _SETTINGS = {"min_interval": '"0s"'}  # else a photo waits for the minute after the one before; all else by default
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the table: what it is, the figure and the most that it may be, in the same unit, if that is set."""
-
-    title: str
-    value: float
-    most: float | None
-    form: str
-
-    def __str__(self) -> str:
-        """Return it as a row of Markdown."""
-        if self.most is None:
-            return f"| {self.title} | {self.form.format(self.value)} | | |"
-        verdict = "met" if self.value <= self.most else "missed"
-        return f"| {self.title} | {self.form.format(self.value)} | {self.form.format(self.most)} | {verdict} |"
 
 
 def main() -> None:
@@ -71,8 +54,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="photovault-watch-", dir=options.work) as work:
         rows = _measure(options, Path(work))
     print(f"{options.files:,} files, {options.idle:.0f} s idle, median of {options.photos} photos\n")
-    print("| | figure | target | |\n| --- | ---: | ---: | --- |")
-    print("\n".join(map(str, rows)))
+    print(rows_table(rows))
 
 
 def _measure(options: argparse.Namespace, work: Path) -> list[Row]:
@@ -110,7 +92,7 @@ def _measure(options: argparse.Namespace, work: Path) -> list[Row]:
         ),
         Row(title="new photo: until it is stored", value=statistics.median(delays), most=_MAX_DELAY_S, form="{:.1f} s"),
         Row(title="new photo: the slowest", value=max(delays), most=_MAX_DELAY_S, form="{:.1f} s"),
-        Row(title="memory at most, with these backups", value=peak / 1e6, most=None, form="{:.0f} MB"),
+        Row(title="memory at most, with these backups", value=peak / 1e6, form="{:.0f} MB"),
     ]
 
 
