@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from photovault.durable import create, sync
 from photovault.errors import BusyError, RefusedError
 
 if TYPE_CHECKING:
@@ -125,11 +126,11 @@ def write_private(path: Path, data: bytes) -> None:
         temporary = path.with_name(f"{path.name}.new")
         with suppress(FileNotFoundError):
             temporary.unlink()
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fd = create(temporary)
         with open(fd, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(fd)
+            sync(fd)
         os.replace(temporary, path)
     except OSError as error:
         raise RefusedError(f"cannot write {path}: {error.strerror}", "check free space and permissions there") from None

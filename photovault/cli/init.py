@@ -11,6 +11,7 @@ import typer
 from photovault.cli.options import Call, is_terminal
 from photovault.cli.output import Output
 from photovault.crypto.words import COUNT, to_words
+from photovault.durable import create, sync
 from photovault.errors import RefusedError, UsageError
 from photovault.passwords import strength_problem
 
@@ -113,11 +114,11 @@ def write_words(path: str, words: Sequence[str]) -> None:
     text = "".join(f"{number:2}. {word}\n" for number, word in enumerate(words, 1))
     full = Path(path).expanduser()
     try:
-        fd = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        fd = create(full)
         with open(fd, "w", encoding="ascii") as file:
             file.write(text)
             file.flush()
-            os.fsync(fd)
+            sync(fd)
     except FileExistsError:
         raise UsageError(f"{full} is there already", "name a new file for the recovery words") from None
     except OSError as error:

@@ -21,6 +21,7 @@ from datetime import UTC
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any
 
+from photovault.durable import sync, sync_folder, write_all
 from photovault.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -117,11 +118,11 @@ class Ledger:
                 self._previous, self._end = _last(fd)
             lines = b"" if self._end else self._line({"event": Event.BEGUN, "number": self._number})
             lines += self._line(fields)
-            _write_all(fd, lines)
+            write_all(fd, lines)
             if fields["event"] is not Event.FOUND:  # nothing leaves for it, and the next line takes it along
-                os.fsync(fd)
+                sync(fd)
             if not self._end:
-                _sync_folder(self._path.parent)
+                sync_folder(self._path.parent)
             self._end += len(lines)
         finally:
             os.close(fd)
@@ -246,20 +247,3 @@ def _read_at(fd: int, start: int) -> bytes:
     while piece := os.read(fd, _LINE_MAX):
         found += piece
     return bytes(found)
-
-
-def _sync_folder(path: Path) -> None:
-    """Make the name of a new file durable."""
-    if os.name == "nt":  # folders cannot be opened there; NTFS journals names by itself
-        return
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(fd, rest) :]

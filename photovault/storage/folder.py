@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from photovault.durable import FULL, NOT_ALLOWED, create, name_new, sync, sync_folder, write_all
 from photovault.errors import AbsentError, MissingError, PhotovaultError, RefusedError, UnavailableError
 from photovault.storage.base import Buffer, Stored, check_name, check_whole
 
@@ -31,9 +32,6 @@ _DIRECT_MIN = 1024 * 1024
 _BLOCK = 4096
 _STALE_SECONDS = 24 * 3600  # no put takes so long, not even another device's
 _NO_DIRECT = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_NO_RIGHTS = {errno.EACCES, errno.EPERM, errno.EROFS}
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 
 
 class FolderStorage:
@@ -142,16 +140,9 @@ class FolderStorage:
     def _publish(self, temporary: str, name: str, data: Buffer) -> None:
         final = self._root / name
         try:
-            os.link(temporary, final)
+            name_new(temporary, final)
         except FileExistsError:
             if final.read_bytes() != data:
-                raise RefusedError(f"{name} is there already, with other contents") from None
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            if not final.exists():
-                os.rename(temporary, final)
-            elif final.read_bytes() != data:
                 raise RefusedError(f"{name} is there already, with other contents") from None
         _sync_folder(final.parent)
 
@@ -175,12 +166,10 @@ class FolderStorage:
 
 def _write(path: str, data: Buffer, flags: int) -> None:
     """A new durable file."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | flags, 0o600)
+    fd = create(path, flags=flags)
     try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
-        os.fsync(fd)
+        write_all(fd, data)
+        sync(fd)
     finally:
         os.close(fd)
 
@@ -259,27 +248,22 @@ def _read_exactly(fd: int, offset: int, length: int, name: str) -> bytes:
 
 
 def _sync_folder(path: Path) -> None:
-    if os.name == "nt":  # folders cannot be opened there; NTFS journals names by itself
-        return
-    fd = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(fd)
+        sync_folder(path)
     except OSError as error:
         if error.errno != errno.EINVAL:  # some shares cannot sync a folder
             raise
-    finally:
-        os.close(fd)
 
 
 def _translate(error: OSError, name: str, root: Path, writing: int | None) -> PhotovaultError:
     why = error.strerror or type(error).__name__
     if error.errno == errno.EIO and writing is None and root.is_dir():
         return MissingError(f"{name} cannot be read from {root}: {why}", "the disk may be failing: copy the vault")
-    if error.errno in _NO_SPACE:
+    if error.errno in FULL or error.errno == errno.EFBIG:
         return RefusedError(
             f"no space left in {root}: {writing or 0:,} bytes were needed for {name}",
             "free space there or choose another place; what was there before is untouched",
         )
-    if error.errno in _NO_RIGHTS:
+    if error.errno in NOT_ALLOWED:
         return RefusedError(f"{root} refused {name}: {why}", "check the permissions of that folder")
     return UnavailableError(f"{root} failed at {name}: {why}", "check that the disk or share is connected and healthy")

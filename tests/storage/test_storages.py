@@ -210,9 +210,9 @@ def test_large_objects_leave_the_page_cache_alone(tmp_path: Path, monkeypatch: p
     flags: list[int] = []
     real = os.open
 
-    def watch(path: str, flag: int, mode: int = 0o777) -> int:
+    def watch(path: str, flag: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         flags.append(flag)
-        return real(path, flag, mode)
+        return real(path, flag, mode, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", watch)
     storage = FolderStorage(tmp_path)

@@ -1,0 +1,147 @@
+"""What can be configured: one class a section, one field a key, with its type and its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from photovault.config.addresses import destination_name, folder, vault_address, web_address
+from photovault.config.units import (
+    DAY,
+    HOUR,
+    Hours,
+    duration_between,
+    from_zero,
+    parse_duration,
+    parse_hours,
+    parse_size,
+    up_to_100,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """How a key is written in the file, and what makes its value of that; ``convert`` raises ValueError."""
+
+    convert: Callable[[Any], Any]
+    written_as: type = str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultSection:
+    """``[vault]``: where the vault is and how it pads packs."""
+
+    url: Annotated[str, Text(vault_address)] | None = None
+    padding: Literal["standard", "uniform"] = "standard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationSection:
+    """One ``[[destinations]]``: another storage that holds the same vault."""
+
+    name: Annotated[str, Text(destination_name)]
+    url: Annotated[str, Text(vault_address)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSection:
+    """One ``[[sources]]``: a folder to back up, ``~`` expanded; ``exclude`` in gitignore syntax."""
+
+    path: Annotated[str, Text(folder)]
+    label: str | None = None
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupSection:
+    """``[backup]``: what belongs to a backup, for all sources; ``jobs`` 0 is one worker per core.
+
+    ``codec``: whether JPEGs are stored as JPEG XL, from which they come back bit for bit; "auto": at remote storages.
+    """
+
+    all_files: bool = False
+    one_file_system: bool = False
+    exclude: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    xattrs: bool = True
+    thumbnails: bool = True
+    codec: Literal["off", "jxl", "auto"] = "auto"
+    jobs: Annotated[int, Text(from_zero, int)] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreSection:
+    """``[restore]``: what happens to a file that is already there."""
+
+    overwrite: Literal["never", "if-newer", "if-changed", "always"] = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusSection:
+    """``[status]``: after how many seconds without a backup ``status`` warns."""
+
+    overdue: Annotated[float, Text(parse_duration)] = 7 * DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSection:
+    """``[network]``: patience (seconds) and limits (bytes per second, 0 for none) for storages that are not folders."""
+
+    timeout: Annotated[float, Text(duration_between(1, HOUR, "from 1s to 1h"))] = 60
+    retries: Annotated[int, Text(up_to_100, int)] = 5
+    upload_limit: Annotated[int, Text(parse_size)] = 0
+    download_limit: Annotated[int, Text(parse_size)] = 0
+    object_lock_days: Annotated[int, Text(from_zero, int)] = 0
+
+
+_SOON = Text(duration_between(0, HOUR, "up to 1h"))
+_OFTEN = Text(duration_between(0.01, DAY, "from 10ms to 1d"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSection:
+    """``[watch]``: when the daemon backs up (durations in seconds), and when it does not (battery in percent)."""
+
+    settle: Annotated[float, _SOON] = 5
+    max_delay: Annotated[float, _OFTEN] = 120
+    min_interval: Annotated[float, Text(duration_between(0, 7 * DAY, "up to 7d"))] = 60
+    rescan: Annotated[float, Text(duration_between(1, 30 * DAY, "from 1s to 30d"))] = DAY
+    poll: Annotated[float, _OFTEN] = 30
+    quiet_hours: tuple[Annotated[Hours, Text(parse_hours)], ...] = ()
+    battery_min: Annotated[int, Text(up_to_100, int)] = 20
+    on_metered: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmsSection:
+    """``[alarms]``: who is told, by the daemon, that backups fail or are overdue; nobody by default."""
+
+    webhook: Annotated[str, Text(web_address)] = ""
+    healthchecks: Annotated[str, Text(web_address)] = ""
+    desktop: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole file."""
+
+    vault: VaultSection = field(default_factory=VaultSection)
+    destinations: tuple[DestinationSection, ...] = ()
+    sources: tuple[SourceSection, ...] = ()
+    backup: BackupSection = field(default_factory=BackupSection)
+    restore: RestoreSection = field(default_factory=RestoreSection)
+    status: StatusSection = field(default_factory=StatusSection)
+    network: NetworkSection = field(default_factory=NetworkSection)
+    watch: WatchSection = field(default_factory=WatchSection)
+    alarms: AlarmsSection = field(default_factory=AlarmsSection)
+
+
+def known_keys() -> Iterator[str]:
+    """Every section and key of the file, in order: ``vault``, ``vault.url``, ``vault.padding``, ``sources`` ..."""
+    for name, kind in get_type_hints(Config, include_extras=True).items():
+        yield name
+        for item in fields(get_args(kind)[0] if get_origin(kind) is tuple else kind):
+            yield f"{name}.{item.name}"
