@@ -6,7 +6,7 @@ lets workers fetch and open the parts, check the whole file's digest and write i
 their names once their bytes are durable.
 
 Guarantee: a file that was restored has the digest that the snapshot promises; a damaged part costs only the files that
-need it, and they are named.  Nothing is written outside the target, no link is followed.  Not restored: owners, and
+need it, and they are named; so are files that nothing on this computer decodes.  Nothing is written outside the target, no link is followed.  Not restored: owners, and
 attributes that would grant rights.
 """
 
@@ -21,10 +21,11 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from photovault.errors import DamageError, PhotovaultError, RefusedError, StorageError
+from photovault.errors import DamageError, PhotovaultError, RefusedError, StorageError, UndecodableError
 from photovault.model import Entry, EntryKind, Problem
 from photovault.photos.choose import Hit
 from photovault.vault.format import shown
+from photovault.vault.places import windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
 
 PathParts = tuple[bytes, ...]
 Parts = dict[bytes, bytes | PhotovaultError]
-WINDOW = 8 * 1024 * 1024
 AHEAD = 24
 _BATCH_FILES = 64
-_BATCH_BYTES = 4 * 1024 * 1024
+_BATCH_BYTES = 8 * 1024 * 1024
+_BATCHES = 8  # packs that files are gathered of at a time
 
 
 class Overwrite(StrEnum):
@@ -275,8 +276,13 @@ class _Restore:
             self._tally.size += found.entry.size
 
     def jobs(self, root: Sequence[bytes]) -> Iterator[_Job]:
-        """Work for the workers; what needs none is done at once."""
-        job = _Job()
+        """Work for the workers; what needs none is done at once.
+
+        Files of one pack come together, because most of them lie side by side.
+        """
+        with suppress(DamageError):  # whoever reads the folder says what is wrong with it
+            self._prepare(map(self._reader.place, root[:1]))
+        gathered: dict[bytes, _Job] = {}
         for found, places, decision in self.wanted(root):
             if decision is Decision.KEEP:
                 self._tally.kept += 1
@@ -285,13 +291,13 @@ class _Restore:
                 self._link(found)
             else:
                 self._prepare(places)
-                if job.files and (job.size + found.entry.size > _BATCH_BYTES or len(job.files) == _BATCH_FILES):
-                    yield job
-                    job = _Job()
+                pack = places[-1].pack if places else b""  # of a photo, that of the picture
+                size = sum(place.region.record.length for place in places)  # what the entry says may be a lie
+                yield from _full(gathered, pack, size)
+                job = gathered.setdefault(pack, _Job())
                 job.files.append((found, places, decision))
-                job.size += found.entry.size
-        if job.files:
-            yield job
+                job.size += size
+        yield from gathered.values()
 
     def _prepare(self, places: Iterable[Place]) -> None:
         """What opens a pack is fetched while earlier files are still on their way: over a network that is a round trip."""
@@ -371,6 +377,9 @@ class _Restore:
             self._commit()
 
     def _failed(self, found: _Found, error: PhotovaultError) -> None:
+        if isinstance(error, UndecodableError):
+            self._tally.problems.append(Problem(path=found.path, what=error.what, hint=error.hint))
+            return
         if isinstance(error, RefusedError):
             raise error  # no space, or no right to write: the next file will not fare better
         if isinstance(error, StorageError) and error.exit_code != DamageError.exit_code:
@@ -428,30 +437,25 @@ class _Restore:
         )
 
 
+def _full(gathered: dict[bytes, _Job], pack: bytes, size: int) -> Iterator[_Job]:
+    """Jobs that are to be done before a file of so many bytes is added to the one of its pack."""
+    job = gathered.get(pack)
+    if job is not None and (job.size + size > _BATCH_BYTES or len(job.files) == _BATCH_FILES):
+        yield gathered.pop(pack)
+    elif job is None and len(gathered) == _BATCHES:
+        yield gathered.pop(next(iter(gathered)))  # the oldest
+
+
 def _inside(path: str, entry: Entry) -> str:
     return f"{path}/{shown(entry.name)}" if path else shown(entry.name)
 
 
 def _contents(fetcher: Fetcher, places: tuple[Place, ...], ready: Parts) -> Iterator[bytes]:
     """The plaintext of a file, a window at a time; what is ``ready`` need not be fetched."""
-    for window in _windows(places):
+    for window in windows(places):
         found = ready if all(place.region.record.part_id in ready for place in window) else fetcher.fetch(window)
         for place in window:
             data = found[place.region.record.part_id]
             if isinstance(data, PhotovaultError):
                 raise data
             yield data
-
-
-def _windows(places: tuple[Place, ...]) -> Iterator[list[Place]]:
-    """Parts to fetch at once: up to 8 MiB, or a whole group, which is decoded as one."""
-    window: list[Place] = []
-    size = 0
-    for place in places:
-        if window and size + place.region.record.length > WINDOW and not place.is_with(window[-1]):
-            yield window
-            window, size = [], 0
-        window.append(place)
-        size += place.region.record.length
-    if window:
-        yield window

@@ -7,6 +7,7 @@ import os
 import stat
 import time
 from dataclasses import replace
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,11 +16,12 @@ from photovault.errors import RefusedError
 from photovault.model import Entry, EntryKind
 from photovault.photos.choose import choose
 from photovault.restore import Decision, Overwrite, decide, run_restore
+from photovault.storage.memory import MemoryStorage
 from photovault.target import Target
 from photovault.vault import format as fmt
 from photovault.vault.format import PartKind
 from photovault.vault.pack import plain_record
-from photovault.vault.reader import Reader
+from photovault.vault.reader import Fetcher, Reader
 from photovault.vault.writer import Writer
 from photovault.workers import Workers
 from tests.support.devices import Silent
@@ -27,11 +29,12 @@ from tests.support.photos import put
 from tests.support.world import make_vault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from photovault.restore import RestoreReport
     from photovault.target import Pending
+    from photovault.vault.places import Place
     from photovault.vault.vault import Vault
 
 NEWER, SAME, OLDER = 200, 100, 50
@@ -234,7 +237,7 @@ def test_a_part_that_is_nowhere_costs_only_its_files(forge: Forge, tmp_path: Pat
 def test_a_very_deep_tree_is_restored_as_far_as_it_goes(
     forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("photovault.target._DEEPEST", 50)
+    monkeypatch.setattr("photovault.target.root._DEEPEST", 50)
     tree = forge.file(b"deep.jpg")
     for _ in range(60):
         tree = forge.folder(b"d", tree)
@@ -331,3 +334,69 @@ def test_a_restore_that_ends_early_leaves_no_temporary_files(
     monkeypatch.setattr(Target, "begin", begin)
     assert photovault("restore", "--to", tmp_path / "out").code == 1
     assert [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()] == ["a.jpg"]
+
+
+# Requests.
+
+
+def photos_of(vault: Vault, workers: Workers, *, apart: bool) -> tuple[list[Entry], tuple[bytes, ...]]:
+    """Forty photos in four folders, their metadata beside the pictures or in packs of their own, and the root."""
+    random, tables = Random(1), b"tables" * 100
+    found = [[random.randbytes(20_000), tables, random.randbytes(700_000 + 20_000 * n)] for n in range(40)]
+    writer, entries = Writer(vault, workers), []
+    for parts in found:
+        pieces = [(vault.keyring.part_id(PartKind.CONTENT, part), part) for part in parts]
+        name, digest = f"{len(entries):03}.jpg".encode(), hashlib.sha256(b"".join(parts)).digest()
+        sizes, ids = sum(map(len, parts)), tuple(part_id for part_id, _ in pieces)
+        entry = Entry(name=name, kind=EntryKind.FILE, mode=0o644, mtime_ns=10**18, size=sizes, digest=digest, parts=ids)
+        entries.append(entry)
+        writer.add_content(pieces[2:] if apart else pieces)
+    if apart:
+        writer.finish()
+        writer = Writer(vault, workers)
+        for parts in found:
+            writer.add_content((vault.keyring.part_id(PartKind.CONTENT, part), part) for part in parts[:2])
+    folders = []
+    for at in range(0, 40, 10):
+        pages = fmt.encode_pages([(one.name, fmt.encode_entry(one)) for one in entries[at : at + 10]])
+        name, ids = f"{at}".zfill(2).encode(), tuple(map(writer.add_listing, pages))
+        folder = Entry(name=name, kind=EntryKind.FOLDER, mode=0o755, mtime_ns=10**18, parts=ids)
+        folders.append((name, fmt.encode_entry(folder)))
+    root = tuple(map(writer.add_listing, fmt.encode_pages(folders)))
+    writer.finish()
+    return entries, root
+
+
+@pytest.mark.parametrize(("apart", "most"), [(False, 14), (True, 24)])
+def test_photos_that_lie_side_by_side_come_in_few_requests(apart: bool, most: int, tmp_path: Path, monkeypatch) -> None:
+    """Over a network each costs a round trip: about one for 8 MiB and two for a pack, not two for a photo."""
+    storage, asked = MemoryStorage(), []
+    vault, get = make_vault(tmp_path, storage), storage.get
+    with Workers(4) as workers:
+        entries, root = photos_of(vault, workers, apart=apart)
+        monkeypatch.setattr(storage, "get", lambda *words: asked.append(words) or get(*words))
+        with Target(tmp_path / "out") as target:
+            report = run_restore(
+                Reader(vault, around=True), root, target, workers, Silent(), choice=choose(()), rule=Overwrite.NEVER
+            )
+    vault.places.close()
+    assert (report.restored, report.damaged, report.problems) == (40, (), ())
+    back = sorted(path for path in (tmp_path / "out").rglob("*.jpg"))
+    assert [hashlib.sha256(path.read_bytes()).digest() for path in back] == [entry.digest for entry in entries]
+    assert len(asked) <= most
+
+
+def test_small_sizes_that_are_lies_do_not_fill_the_memory(forge: Forge, tmp_path: Path, monkeypatch) -> None:
+    """Sixty files are restored by one job if they are small; these say so, and are not."""
+    asked, fetch = [], Fetcher.fetch
+
+    def counting(fetcher: Fetcher, places: Iterable[Place]) -> dict:
+        some = [*places]
+        asked.append(sum(place.region.record.length for place in some))
+        return fetch(fetcher, some)
+
+    big = forge.file(b"x", os.urandom(2**20) * 3)
+    liars = [replace(big, name=b"%02d" % number, size=1) for number in range(12)]
+    monkeypatch.setattr(Fetcher, "fetch", counting)
+    assert len(forge.restore(tmp_path / "out", *liars).damaged) == 12
+    assert max(asked) <= 8 * 2**20

@@ -9,6 +9,7 @@ on the files alone, but for how many thumbnails the time allows.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,16 @@ from photovault.backup.compare import Totals, plan_folder
 from photovault.backup.jobs import Answer, Batch, End, Folder, Job, Large, Visit, Window, folder_entry, is_link
 from photovault.backup.packing import ROOM, Packing
 from photovault.backup.pictures import Album, Pictures, Thumbnails, is_owed
-from photovault.backup.plan import elsewhere, folder_problems, is_away, join, offline_problem, owed_files, why_offline
+from photovault.backup.plan import (
+    elsewhere,
+    folder_problems,
+    is_away,
+    join,
+    last_version,
+    offline_problem,
+    owed_files,
+    why_offline,
+)
 from photovault.model import DOUBTFUL, Counts, Entry, EntryKind, Problem, Snapshot, Source, Stamp
 from photovault.photos.reading import (
     ATTEMPTS,
@@ -32,14 +42,13 @@ from photovault.photos.reading import (
 from photovault.photos.scan import Found, FoundFolder, Scanner
 from photovault.vault import format as fmt
 from photovault.vault.format import PartKind
-from photovault.vault.pack import plain_record
 from photovault.vault.writer import Writer, Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from photovault.backup.compare import FolderChange, Moved
-    from photovault.backup.plan import BackupPlan, SourcePlan, SourceSpec
+    from photovault.backup.plan import BackupPlan, Earlier, SourcePlan, SourceSpec
     from photovault.catalog import Catalog, KnownFolder
     from photovault.progress import Progress
     from photovault.vault.vault import NamedSnapshot, Vault
@@ -48,7 +57,7 @@ if TYPE_CHECKING:
 PARTS_MAX = 50_000  # of one file: its entry must fit into a page of a listing
 AHEAD = 6  # jobs under way: bounds memory
 BATCH_FILES = 64  # open at a time, for each job under way: the decoder holds those that it has not looked at
-VISIT_FILES = 16  # looked at by one job
+VISIT_FILES = 4  # looked at by one job; with ``AHEAD``, how much must still be looked at when it is enough
 _TOO_LARGE = "it is larger than one file may be (about 195 GiB)"
 
 
@@ -72,6 +81,8 @@ class BackupReport:
     """What a run did.
 
     Attributes:
+        snapshot: the one that was made, or the last one before when that says it all.
+        is_new: it was made.
         thumbnails: those made, and how many are still to be made.
         broken: pictures that do not decode; they are backed up as they are.
         warnings: about the run as a whole.
@@ -84,6 +95,7 @@ class BackupReport:
     thumbnails: Thumbnails = field(default_factory=Thumbnails)
     broken: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
+    is_new: bool = True
 
 
 def run_backup(
@@ -95,10 +107,19 @@ def run_backup(
     progress: Progress,
     *,
     pictures: Pictures | None = None,
+    last: NamedSnapshot | None = None,
 ) -> BackupReport:
     """Store what the plan found changed, and commit a snapshot.
 
-    ``pictures``: who looks into files, and how many thumbnails are made; nobody and none without it.
+    Args:
+        plan: what changed.
+        vault: opened and refreshed.
+        catalog: the one that the plan was made with.
+        workers: to read files.
+        info: what the snapshot says of the run.
+        progress: is told of every file.
+        pictures: who looks into files, and how many thumbnails are made; nobody and none without it.
+        last: no other snapshot is made when nothing was stored and it would say the same as this one.
 
     Raises:
         StorageError: the storage failed; what it has stays and is found again by the next run.
@@ -106,10 +127,10 @@ def run_backup(
     """
     totals = plan.totals
     progress.total(totals.new + totals.changed + totals.looks, totals.read_bytes + totals.look_bytes)
-    run = _Run(vault, catalog, workers, info, progress, pictures or Pictures())
+    run = _Run(vault, catalog, workers, info, progress, pictures or Pictures(), earlier=plan.earlier)
     for source in plan.sources:
         run.source(source)
-    return run.finish(plan)
+    return run.finish(plan, last)
 
 
 class _Run:
@@ -123,8 +144,11 @@ class _Run:
         info: RunInfo,
         progress: Progress,
         pictures: Pictures,
+        *,
+        earlier: Earlier,
     ) -> None:
         self._vault = vault
+        self._earlier = earlier
         self._catalog = catalog
         self._workers = workers
         self._info = info
@@ -155,7 +179,7 @@ class _Run:
             return
         scanner = Scanner(os.fsencode(plan.spec.path), plan.spec.rules)
         top = plan.found.get(b"") or scanner.folder(b"")
-        offline = why_offline(top, self._catalog.folder(plan.spec.path, b""))
+        offline = why_offline(top, last_version(plan.spec, top, self._catalog, self._earlier))
         if offline:  # it went since it was planned
             self._keep_source(plan.spec, offline, (offline_problem(plan.spec, offline),))
             return
@@ -169,12 +193,12 @@ class _Run:
         self._problems += problems
         if offline:
             self._offline.add(spec.label)
-        known = self._catalog.folder(spec.path, b"")
+        known = self._catalog.folder(spec.path, b"") or self._earlier(spec)
         if known is not None:
             self._totals.count(unchanged=known.files + known.links)
             self._add_top(spec, known)
 
-    def finish(self, plan: BackupPlan) -> BackupReport:
+    def finish(self, plan: BackupPlan, last: NamedSnapshot | None) -> BackupReport:
         """Make everything durable, then commit the snapshot, then remember it."""
         clear = self._workers.start(self._vault.clear_objects)  # many small requests, while packs are on their way
         root = tuple(map(self._writer.add_listing, fmt.encode_pages(sorted(self._tops.items()))))
@@ -198,18 +222,29 @@ class _Run:
             tags=info.tags,
             problems=len(self._problems),
         )
+        if last is not None and not self._writer.written.objects and _says_the_same(last.snapshot, snapshot):
+            self._catalog.commit()
+            return self._report(plan, last, is_new=False)
         named = self._vault.commit(snapshot)
         self._catalog.commit()
         self._writer.written.objects += 1
         self._writer.written.stored_bytes += fmt.size_class(
             len(fmt.encode_snapshot(snapshot)) + fmt.OVERHEAD + fmt.PER_PART
         )
+        return self._report(plan, named, is_new=True)
+
+    def _report(self, plan: BackupPlan, named: NamedSnapshot, *, is_new: bool) -> BackupReport:
+        lacking: Counter[str] = Counter()
+        for one in plan.sources:
+            lacking.update(self._catalog.lacking_in(one.spec.path))
+        left = sum(self._catalog.owed_in(one.spec.path) for one in plan.sources)
         return BackupReport(
             snapshot=named,
+            is_new=is_new,
             totals=self._totals,
             problems=tuple(self._problems),
             written=self._writer.written,
-            thumbnails=self._album.thumbnails(sum(self._catalog.owed_in(one.spec.path) for one in plan.sources)),
+            thumbnails=self._album.thumbnails(left, lacking),
             broken=tuple(self._album.broken),
             warnings=self._album.warnings,
         )
@@ -228,7 +263,8 @@ class _Run:
                 yield End(folder=folder)
                 continue
             path = join(folder.found.path, name)
-            found = plan.found.get(path) or scanner.folder(path, device) if path in plan.work else None
+            skipped = path not in plan.work or (path in plan.looks and self._pictures.enough())
+            found = None if skipped else plan.found.get(path) or scanner.folder(path, device)
             if found is None or is_away(found, self._catalog.folder(plan.spec.path, path)):
                 self._keep_folder(folder, path, found)
                 continue
@@ -281,7 +317,7 @@ class _Run:
         wanted = {one.stamp.name for one in doubtful} | folder.found.hidden
         for name, entry in self._catalog.entries(folder.known.number).items():
             if name in change.kept:
-                folder.add(stamps[name], entry, owed=name in owed)
+                folder.add(stamps[name], entry, owed=owed.get(name))
             elif name in wanted:
                 folder.add(stamps[name]._replace(ctime_ns=DOUBTFUL), entry)  # read it again next time
 
@@ -290,7 +326,7 @@ class _Run:
         if not moved.sure and not self._begins_as(folder.full(stamp.name), entry):
             return False
         moved_here = replace(entry, name=stamp.name, mode=moved.found.mode)
-        folder.add(stamp, fmt.encode_entry(moved_here), owed=is_owed(entry.facts))
+        folder.add(stamp, fmt.encode_entry(moved_here), owed="" if is_owed(entry.facts) else None)
         self._totals.count(moved=1)
         return True
 
@@ -414,8 +450,7 @@ class _Run:
         self._file_stored(folder, found, read, tuple(piece.part_id for piece in read.pieces))
 
     def _store(self, pieces: Iterable[Piece], buffer: memoryview) -> None:
-        for part_id, start, length in pieces:
-            self._writer.add(plain_record(part_id, PartKind.CONTENT, length), buffer[start : start + length])
+        self._writer.add_content((part_id, buffer[start : start + length]) for part_id, start, length in pieces)
 
     def _window_done(self, job: Window, answer: Answer) -> None:
         large = job.large
@@ -496,7 +531,7 @@ class _Run:
             self._problem(folder, found, "kept changing while it was read", hint)
         self._add_read(folder, stamp, fmt.encode_entry(entry), 0 if counted else stamp.size, owed=owed)
 
-    def _add_read(self, folder: Folder, stamp: Stamp, entry: bytes, size: int = 0, *, owed: bool = False) -> None:
+    def _add_read(self, folder: Folder, stamp: Stamp, entry: bytes, size: int = 0, *, owed: str | None = None) -> None:
         new = stamp.name not in folder.names
         self._totals.count(new=int(new), changed=int(not new), read_bytes=0 if is_link(entry) else stamp.size)
         folder.add(stamp, entry, owed=owed)
@@ -532,3 +567,8 @@ class _Run:
         name = os.fsencode(spec.label)
         self._tops[name] = fmt.encode_entry(folder_entry(name, known))
         self._counts += Counts(files=known.files, folders=known.folders, links=known.links, size=known.size)
+
+
+def _says_the_same(last: Snapshot, new: Snapshot) -> bool:
+    """Whether a snapshot says nothing of files and sources that the one before did not."""
+    return (last.root, last.sources, last.problems) == (new.root, new.sources, new.problems)

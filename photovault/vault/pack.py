@@ -9,8 +9,9 @@ A *group* is a run of parts that were encoded together, as one JPEG XL file (cod
 groups, ``decode_group`` gives the plaintexts of one.  Whoever decodes compares them with the part ids: a decoder is not
 trusted.
 
-``Packer`` decides which part goes into which pack: the fullest of a few open packs that still has room, so that full
-packs waste little.  The choice depends on the order of the parts alone, never on timing.
+``Packer`` decides which parts go into which pack: the fullest of a few open packs that still has room, so that full
+packs waste little.  The small parts of a file go where its large ones go, so that one request reads them.  The choice
+depends on the order of the parts alone, never on timing.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from photovault.crypto.keys import Keyring
     from photovault.crypto.seal import Buffer
 
-OPEN_PACKS = 3
+OPEN_PACKS = 4
+_SMALL = 64 * 1024  # a part up to this is not worth a request of its own
 FULL_ENOUGH = 64 * 1024  # a pack with less room than this is closed: waiting longer saves nothing
 _COMPRESS_MIN = 128
 SOI = 2  # bytes of the marker that every JPEG begins with
@@ -254,7 +256,7 @@ def decode_group(records: Sequence[Record], encoded: Iterable[bytes], unpack: Un
 
     Raises:
         DamageError: they do not decode to what the records promise.
-        RefusedError: there is no decoder here.
+        UndecodableError: there is no decoder here.
     """
     skip, lengths = records[0].skip, [record.length for record in records]
     size = skip + sum(lengths)
@@ -336,6 +338,27 @@ class Packer:
             if draft.room_for(*records) and (fullest is None or draft.needed > fullest.needed):
                 fullest = draft
         return fullest
+
+    def together(self, records: Sequence[Record]) -> list[list[Record]]:
+        """New parts of one file, content all of them, cut into runs that each go into one pack.
+
+        They stay together if an open pack has room for all.  Otherwise each goes with the small ones before it, and what is
+        left at the end with the last: to keep large parts together would leave packs half empty.  A run fits into any
+        empty pack.
+        """
+        if records and self.place(*records) is not None:
+            return [list(records)]
+        found: list[list[Record]] = []
+        small: list[Record] = []
+        for record in records:
+            small.append(record)
+            if record.stored > _SMALL or sum(one.stored for one in small) > fmt.PART_MAX:
+                found.append(small)
+                small = []
+        if found:
+            found[-1] += small
+            return found
+        return [small] if small else []
 
     def start(self, record: Record, buffer: bytearray) -> tuple[Draft, Draft | None]:
         """A new open pack for ``record``, and the one that is closed to make room for it."""

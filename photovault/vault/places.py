@@ -13,7 +13,7 @@ import struct
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from photovault.database import open_database
 from photovault.errors import PhotovaultError
@@ -22,9 +22,10 @@ from photovault.vault.format import Codec, PackEntry, PartKind, Record, encode_i
 from photovault.vault.pack import Region, grouped, regions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+WINDOW: Final = 8 * 1024 * 1024
 _VERSION = 3
 _ASKED_OFTEN = 2000  # from so many questions on a filter pays
 _FILTER_BYTES = 8 * 1024 * 1024
@@ -75,6 +76,20 @@ class Place:
     def pack_name(self) -> str:
         """The object's name in the storage."""
         return f"packs/{self.pack[:1].hex()}/{self.pack.hex()}"
+
+
+def windows(places: Iterable[Place]) -> Iterator[list[Place]]:
+    """Parts to fetch at once: up to ``WINDOW`` bytes, or a whole group, which is decoded as one."""
+    window: list[Place] = []
+    size = 0
+    for place in places:
+        if window and size + place.region.record.length > WINDOW and not place.is_with(window[-1]):
+            yield window
+            window, size = [], 0
+        window.append(place)
+        size += place.region.record.length
+    if window:
+        yield window
 
 
 def _around(region: Region, records: tuple[Record, ...], at: int) -> tuple[Region, ...]:

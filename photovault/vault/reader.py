@@ -1,8 +1,10 @@
 """Reading parts: from a place in a pack to plaintext.
 
 ``Reader`` belongs to the owner's thread and knows where parts are; ``Fetcher`` may be used by workers and fetches what
-it is told to.  Parts that lie side by side in one pack are fetched in one request.  A part that is missing or damaged
-is a value in the answer, not an exception, so that it costs only the files that need it.
+it is told to.  Parts that lie side by side in one pack are fetched in one request, and pages of listings, where that is
+wanted, with what lies around them.  Tiny parts, which many photos share, are kept for the next file.  A part that is
+missing or damaged is a value in the answer, not an exception, so that it costs only the files that need it; so is one
+that nothing here decodes.
 
 A part of a group is fetched with all of its group and decoded with it, once: what was decoded beside the wanted parts is kept
 for the next request, up to 32 MiB of it.  Guarantee: what a decoder gives is handed out only if it is what the part's id says.
@@ -16,20 +18,24 @@ from contextlib import suppress
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from photovault.errors import DamageError, MissingError, PhotovaultError, UnknownVersionError
+from photovault.errors import DamageError, MissingError, PhotovaultError, UndecodableError, UnknownVersionError
 from photovault.model import Entry, EntryKind
 from photovault.vault import format as fmt
+from photovault.vault.format import PartKind
 from photovault.vault.pack import decode_group
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from photovault.vault.pack import ObjectReader, Region
     from photovault.vault.places import Place
     from photovault.vault.vault import Vault
 
 GAP_MAX = 32 * 1024  # fetching so many bytes too many is cheaper than another request
-RUN_MAX = 8 * 1024 * 1024
+RUN_MAX = 8 * 1024 * 1024 + 64 * 1024  # two parts of the largest size and their tags
+_AROUND = (192 * 1024, 64 * 1024)  # bytes before and after a page: folders follow what is in them
+_TINY = 4 * 1024
+_TINY_BYTES = 4 * 1024 * 1024
 _READERS_MAX = 512
 _BESIDE_BYTES = 32 * 1024 * 1024
 _AHEAD_PARTS = 256
@@ -39,30 +45,45 @@ _AHEAD_BYTES = 8 * 1024 * 1024
 class Fetcher:
     """Fetches and opens parts.  Safe for several threads."""
 
-    def __init__(self, vault: Vault) -> None:
-        """Read through the vault's door with its keys."""
+    def __init__(self, vault: Vault, *, around: bool = False) -> None:
+        """Read through the vault's door with its keys; ``around`` a page of a listing what lies there, too."""
         self._vault = vault
+        self._reads_around = around
         self._readers: dict[bytes, ObjectReader] = {}
+        self._opening: dict[bytes, threading.Lock] = {}
+        self._block: tuple[bytes, int, memoryview] = (b"", 0, memoryview(b""))
+        self._tiny: dict[bytes, bytes] = {}
         self._beside = _Beside()
         self._lock = threading.Lock()
 
     def fetch(self, places: Iterable[Place]) -> dict[bytes, bytes | PhotovaultError]:
         """Plaintext, or what is wrong, by part id.  The caller bounds how much it asks for at once.
 
-        Raises:
-            RefusedError: there is nothing here that decodes what is asked for.
+        ``UndecodableError`` is for parts of a group where nothing here decodes one.
         """
         found: dict[bytes, bytes | PhotovaultError] = {}
         unknown: list[Place] = []
         for place in places:
-            kept = self._beside.take(place) if place.group else None
+            part_id = place.region.record.part_id
+            kept = self._beside.take(place) if place.group else self._tiny.get(part_id)
             if kept is None:
                 unknown.append(place)
             else:
-                found[place.region.record.part_id] = kept
+                found[part_id] = kept
         for run in runs(unknown):
             found.update(self._run(run))
+        self._keep_tiny(unknown, found)
         return found
+
+    def _keep_tiny(self, places: Iterable[Place], found: Mapping[bytes, bytes | PhotovaultError]) -> None:
+        """Tables of photos by one camera are one part, in the pack of the first photo: a request for each, otherwise."""
+        for place in places:
+            record = place.region.record
+            plain = found[record.part_id]
+            if record.kind is PartKind.CONTENT and isinstance(plain, bytes) and len(plain) <= _TINY:
+                if len(self._tiny) >= _TINY_BYTES // _TINY:
+                    self._tiny.clear()
+                self._tiny[record.part_id] = plain
 
     def _run(self, run: Sequence[Place]) -> Iterator[tuple[bytes, bytes | PhotovaultError]]:
         try:
@@ -90,6 +111,9 @@ class Fetcher:
             encoded = [reader.encoded(region, _sealed(region, data, start)) for region in group]
             plains = decode_group([region.record for region in group], encoded, self._vault.unpack)
             self._check(group, plains)
+        except UndecodableError as error:  # no damage, and other parts need no decoder
+            yield from ((place.region.record.part_id, error) for place in wanted)
+            return
         except DamageError as error:
             what = DamageError(f"{wanted[0].pack_name} is damaged: {error.what}")
             yield from ((place.region.record.part_id, what) for place in wanted)
@@ -110,20 +134,40 @@ class Fetcher:
 
     def _fetched(self, run: Sequence[Place]) -> tuple[ObjectReader, int, memoryview]:
         """What opens the parts of a run, where its bytes begin in the pack, and the bytes; one request if it can be."""
-        first = run[0]
+        first, end = run[0], run[-1].end
         reader, start = self._readers.get(first.pack), first.start
         if reader is None and start == fmt.HEAD_END:
             start = 0  # the pack's beginning comes along
-        data = memoryview(self._vault.door.get(first.pack_name, start, run[-1].end - start))
-        if reader is None:
-            reader = self._readers.get(first.pack) or self._reader(first, data if start == 0 else None)
-        return reader, start, data
+        if self._reads_around and first.region.record.kind is PartKind.LISTING and end - start < min(_AROUND):
+            start, data = self._around(first, start, end)
+        else:
+            data = memoryview(self._vault.door.get(first.pack_name, start, end - start))
+        return reader or self._opened(first, data if start == 0 else None), start, data
+
+    def _around(self, place: Place, start: int, end: int) -> tuple[int, memoryview]:
+        """Where the bytes begin that hold these, and they; the pages that are asked for next are mostly in them."""
+        pack, at, block = self._block
+        if pack == place.pack and at <= start and end <= at + len(block):
+            return at, block
+        at = start - _AROUND[0] if start > 2 * _AROUND[0] else 0
+        length = min(end + _AROUND[1], place.size) - at
+        try:
+            block = memoryview(self._vault.door.get(place.pack_name, at, length))
+        except MissingError:  # a pack cut short may still hold this page
+            return start, memoryview(self._vault.door.get(place.pack_name, start, end - start))
+        self._block = place.pack, at, block
+        return at, block
+
+    def _opened(self, place: Place, begin: memoryview | None) -> ObjectReader:
+        """What opens the parts of a pack; of several threads that lack it, one fetches it."""
+        with self._opening.setdefault(place.pack, threading.Lock()):
+            return self._readers.get(place.pack) or self._reader(place, begin)
 
     def prepare(self, place: Place) -> None:
         """Fetch what opens the parts of a pack, if that is not known; what is wrong with it shows when a part is fetched."""
         if place.pack not in self._readers:
             with suppress(PhotovaultError):
-                self._reader(place, None)
+                self._opened(place, None)
 
     def _reader(self, place: Place, begin: memoryview | None) -> ObjectReader:
         if begin is None:
@@ -132,6 +176,7 @@ class Fetcher:
         with self._lock:
             if len(self._readers) >= _READERS_MAX:
                 self._readers.clear()
+                self._opening.clear()
             self._readers[place.pack] = reader
         return reader
 
@@ -192,10 +237,14 @@ def _is_far(place: Place, run: Sequence[Place]) -> bool:
 class Reader:
     """Finds parts and walks the folders of a snapshot.  For the owner's thread."""
 
-    def __init__(self, vault: Vault) -> None:
-        """Read from an opened and refreshed vault."""
+    def __init__(self, vault: Vault, *, around: bool = False) -> None:
+        """Read from an opened and refreshed vault.
+
+        ``around`` a page of a listing up to 256 KiB are read with it: for whoever walks all of a snapshot and reads the
+        photos anyway.
+        """
         self._vault = vault
-        self.fetcher = Fetcher(vault)
+        self.fetcher = Fetcher(vault, around=around)
         self._ahead: dict[bytes, bytes | PhotovaultError] = {}
 
     def place(self, part_id: bytes) -> Place:

@@ -22,7 +22,7 @@ from photovault.errors import (
     DamageError,
     MissingError,
     NoVaultError,
-    RefusedError,
+    UndecodableError,
     UnknownVersionError,
     UsageError,
 )
@@ -83,8 +83,8 @@ class Refreshed:
 
 
 def no_unpack(_jxl: bytes, _size: int) -> bytes:
-    """Without a decoder: RefusedError, which says how to get one."""
-    raise RefusedError(
+    """Without a decoder: UndecodableError, which says how to get one."""
+    raise UndecodableError(
         "photos in this vault are stored as JPEG XL, and nothing here can decode that",
         "python -m pip install 'photovault[jxl]'; recover.py in the vault can use the program djxl instead",
     )

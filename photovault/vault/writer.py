@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from photovault.vault import format as fmt
 from photovault.vault.format import ObjectKind, PackEntry, PartKind, Record
-from photovault.vault.pack import SOI, Draft, Packer, group_records, make_part, seal
+from photovault.vault.pack import SOI, Draft, Packer, group_records, make_part, plain_record, seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from photovault.crypto.seal import Buffer
@@ -77,11 +77,25 @@ class Writer:
     def add(self, record: Record, data: Buffer) -> bool:
         """Add a part unless the vault has it; returns whether it was new.  ``data`` is copied."""
         if self.has(record.part_id):
-            self.written.known_parts += 1
-            self.written.known_bytes += record.length
+            self._count_known(record)
             return False
-        self._add([record], data)
+        self._add([(record, data)])
         return True
+
+    def add_content(self, parts: Iterable[tuple[bytes, Buffer]]) -> None:
+        """Add the parts of a file, id and bytes of each, in order, unless the vault has them.
+
+        They lie next to each other as far as that costs no room.  The bytes are copied.
+        """
+        new: dict[bytes, tuple[Record, Buffer]] = {}
+        for part_id, data in parts:
+            record = plain_record(part_id, PartKind.CONTENT, len(data))
+            if part_id in new or self.has(part_id):
+                self._count_known(record)
+            else:
+                new[part_id] = record, data
+        for records in self._packer.together([record for record, _ in new.values()]):
+            self._add([new[record.part_id] for record in records])
 
     def add_thumbnail(self, data: bytes) -> bytes:
         """Add a thumbnail unless the vault has it; returns its part id, or nothing for one of 0 or more than 4 MiB."""
@@ -108,24 +122,30 @@ class Writer:
         records = group_records(parts, jxl, skip)
         if records is None or any(self.has(part_id) for part_id, _ in parts):
             return False
-        self._add(records, jxl)
+        self._add([*zip(records, _shares(records, jxl), strict=True)])
         self.written.packed_bytes += sum(record.length for record in records)
         self.written.packed_stored += len(jxl)
         return True
 
-    def _add(self, records: Sequence[Record], data: Buffer) -> None:
-        """Add new parts, whose encoded bytes are ``data``, next to each other."""
+    def _add(self, parts: Sequence[tuple[Record, Buffer]]) -> None:
+        """Add new parts with their encoded bytes next to each other."""
+        records = [record for record, _ in parts]
         draft = self._packer.place(*records)
         if draft is None:
             draft, closed = self._packer.start(records[0], self._buffer())
             if closed is not None:
                 self._seal(closed, fmt.SIZE_MAX)
-        draft.extend(records, data)
+        for record, data in parts:
+            draft.add(record, data)
         self._pending.update(record.part_id for record in records)
         self.written.new_parts += len(records)
         self.written.new_bytes += sum(record.length for record in records)
         if self._packer.close_if_full(draft):
             self._seal(draft, fmt.SIZE_MAX)
+
+    def _count_known(self, record: Record) -> None:
+        self.written.known_parts += 1
+        self.written.known_bytes += record.length
 
     def add_listing(self, page: bytes) -> bytes:
         """Add a page of a listing; returns its part id."""
@@ -177,6 +197,14 @@ class Writer:
     def _count(self, size: int) -> None:
         self.written.objects += 1
         self.written.stored_bytes += size
+
+
+def _shares(records: Iterable[Record], encoded: bytes) -> Iterator[memoryview]:
+    """What each of the parts that were encoded together has of it."""
+    view, at = memoryview(encoded), 0
+    for record in records:
+        yield view[at : at + record.stored]
+        at += record.stored
 
 
 def merged(drafts: list[Draft]) -> list[Draft]:

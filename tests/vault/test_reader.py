@@ -17,12 +17,12 @@ from photovault.vault.pack import Region, regions
 from photovault.vault.places import Place
 from photovault.vault.reader import GAP_MAX, RUN_MAX, Reader, runs
 from photovault.vault.writer import Writer
+from photovault.workers import Workers
 from tests.vault.some import add, names, noise, spoil, store
 
 if TYPE_CHECKING:
     from photovault.storage.memory import MemoryStorage
     from photovault.vault.vault import Vault
-    from photovault.workers import Workers
 
 
 # Requests.
@@ -303,12 +303,12 @@ def counted(storage: MemoryStorage, monkeypatch: pytest.MonkeyPatch) -> list[int
 def test_what_is_looked_at_ahead_is_one_request_and_is_fetched_once(
     opened: Vault, storage: MemoryStorage, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = store(opened, workers, [noise(500, n) for n in range(5)])
+    ids = store(opened, workers, [noise(5000, n) for n in range(5)])
     reader, asked = Reader(opened), counted(storage, monkeypatch)
     reader.look_ahead(ids)
-    assert [reader.part(one) for one in ids] == [noise(500, n) for n in range(5)]
+    assert [reader.part(one) for one in ids] == [noise(5000, n) for n in range(5)]
     assert len(asked) == 1
-    assert reader.part(ids[0]) == noise(500, 0)
+    assert reader.part(ids[0]) == noise(5000, 0)
     assert len(asked) == 2
 
 
@@ -332,3 +332,55 @@ def test_preparing_a_pack_that_is_lost_says_nothing_yet(
     del storage.objects[only_pack(storage)]
     reader.fetcher.prepare(reader.place(part))
     assert isinstance(reader.fetcher.fetch([reader.place(part)])[part], MissingError)
+
+
+def test_a_tiny_part_that_many_files_share_is_fetched_once(
+    opened: Vault, storage: MemoryStorage, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tables,) = store(opened, workers, [b"tables" * 100])
+    pictures = store(opened, workers, [noise(50_000, n) for n in range(4)])
+    reader, asked = Reader(opened), counted(storage, monkeypatch)
+    for picture in pictures:
+        found = reader.fetcher.fetch(map(reader.place, [tables, picture]))
+        assert found[tables] == b"tables" * 100
+    assert len(asked) == 2 + 4 - 1, "the beginning of the second pack comes along with its first part"
+
+
+def test_folders_in_folders_are_walked_in_two_requests(
+    opened: Vault, storage: MemoryStorage, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Writer(opened, workers)
+    for number in range(5):
+        add(writer, opened, noise(500_000, number))
+    parts: tuple[bytes, ...] = ()
+    for depth in range(20):
+        name = f"{depth:02}".encode()
+        entry = Entry(name=name, kind=EntryKind.FOLDER, mode=0o755, mtime_ns=0, parts=parts)
+        parts = tuple(writer.add_listing(page) for page in fmt.encode_pages([(name, fmt.encode_entry(entry))]))
+    writer.finish()
+    reader, asked = Reader(opened, around=True), counted(storage, monkeypatch)
+    assert len(list(reader.walk(parts))) == 20
+    assert len(asked) <= 2
+
+
+def test_a_page_of_a_pack_that_was_cut_short_behind_it_is_read(
+    opened: Vault, storage: MemoryStorage, workers: Workers
+) -> None:
+    writer = Writer(opened, workers)
+    first, _ = writer.add_listing(noise(3000)), writer.add_listing(noise(90_000))
+    writer.finish()
+    reader, name = Reader(opened, around=True), only_pack(storage)
+    storage.objects[name] = storage.objects[name][:20_000]
+    assert reader.part(first) == noise(3000)
+
+
+def test_threads_that_need_one_pack_fetch_its_beginning_once(
+    opened: Vault, storage: MemoryStorage, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = store(opened, workers, [noise(100_000, n) for n in range(9)])
+    reader = Reader(opened)
+    places, asked = [reader.place(one) for one in ids[1:]], counted(storage, monkeypatch)
+    with Workers(8) as many:
+        found = [plain for _, plain in many.ordered(lambda place: reader.fetcher.fetch([place]), places, 8)]
+    assert [one[part] for one, part in zip(found, ids[1:], strict=True)] == [noise(100_000, n) for n in range(1, 9)]
+    assert asked.count(0) == 1

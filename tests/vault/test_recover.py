@@ -278,7 +278,7 @@ def packed(tmp_path_factory):
         parts = {name: [add(writer, vault, data)] for name, data in PLAIN.items()}
         pieces = [IMAGE[:20], IMAGE[20:]]
         for group in (make.group(pieces, make.TABLES, vault.keyring), make.group([make.JPEG], 0, vault.keyring)):
-            writer._add([record for record, _ in group], make.JPEG_XL)  # which is too small a photo to become smaller
+            writer._add(group)  # which is too small a photo to become smaller
         parts |= {"a.jpg": [add(writer, vault, METADATA), *(ids[data] for data in pieces)], "b.jpg": [ids[make.JPEG]]}
         thumbnail = writer.add_thumbnail(b"not a photo")
         files = PACKED | PLAIN

@@ -270,3 +270,60 @@ def test_what_does_not_open_does_not_leave(
     with pytest.raises(GateError, match="changed"):
         store(opened, workers, [b"photo"])
     assert names(storage, "packs/") == []
+
+
+# What belongs together.
+
+
+def photo(vault: Vault, number: int, *sizes: int) -> list[tuple[bytes, bytes]]:
+    """Parts of a photo: metadata of its own, tables that all of them share, a picture of its own."""
+    parts = [noise(20_000, f"metadata {number}"), b"tables" * 100, *(noise(size, (number, size)) for size in sizes)]
+    return [(vault.keyring.part_id(PartKind.CONTENT, part), part) for part in parts]
+
+
+def test_the_parts_of_a_photo_lie_side_by_side(opened: Vault, workers: Workers) -> None:
+    writer = Writer(opened, workers)
+    photos = [photo(opened, number, 2_000_000 + 400_000 * (number % 5)) for number in range(24)]
+    for one in photos:
+        writer.add_content(one)
+    writer.finish()
+    for number, one in enumerate(photos):
+        metadata, tables, picture = (opened.places.find(part_id) for part_id, _ in one)
+        assert metadata.pack == picture.pack, number
+        assert picture.start - metadata.end == (0 if number else tables.end - tables.start)
+    assert (writer.written.new_parts, writer.written.known_parts) == (24 * 2 + 1, 23)
+
+
+def test_what_repeats_within_a_file_is_stored_once(opened: Vault, workers: Workers) -> None:
+    writer = Writer(opened, workers)
+    page = (opened.keyring.part_id(PartKind.CONTENT, b"page"), b"page")
+    writer.add_content([page, page])
+    writer.finish()
+    assert (writer.written.new_parts, writer.written.known_parts) == (1, 1)
+
+
+@pytest.mark.parametrize("parts", [[4 * 2**20] * 2, [60_000] * 250, [20_000, 4 * 2**20, 2**20, 20_000]])
+def test_parts_that_belong_together_leave_no_pack_half_empty(
+    parts: list[int], opened: Vault, storage: MemoryStorage, workers: Workers
+) -> None:
+    """A film of two large parts a window; nothing but small parts; a large photo."""
+    writer = Writer(opened, workers)
+    count = 64 * 2**20 // sum(parts)
+    for number in range(count):
+        writer.add_content((f"{number}.{at}".encode().ljust(32), bytes(size)) for at, size in enumerate(parts))
+    writer.finish()
+    stored = sum(len(storage.objects[name]) for name in names(storage, "packs/"))
+    assert stored <= 1.4 * count * sum(parts), "a pack holds three parts of 4 MiB, not four"
+
+
+def test_what_belongs_together_is_placed_alike_every_time(tmp_path: Path, workers: Workers) -> None:
+    found = []
+    for name in ("one", "two"):
+        vault = make_vault(tmp_path / name)
+        writer = Writer(vault, workers)
+        for number in range(9):
+            writer.add_content(photo(vault, number, 3_000_000))
+        writer.finish()
+        found.append({stored.name for stored in vault.door.listing("")})
+        vault.places.close()
+    assert found[0] == found[1]
