@@ -4,7 +4,8 @@ A SQLite file in the state folder.  Per folder: its listing in the last backup; 
 had then, and its entry.  It answers "has this file changed?" and "did this file only move?" without reading it.  It
 is never sent anywhere and can be thrown away: the next backup then reads every file once and finds it known.  Rows are
 committed only after everything they refer to is durable in the vault.  Only the owner's thread uses it.  It also keeps
-which files are owed a look: pictures that a run had no time to make a thumbnail of.
+which files are owed a look: pictures that a run had no time to make a thumbnail of, and those for which a library is
+missing, until it is there.
 
 What goes from here into a listing unread (entries, pages) has a checksum: a rotten row must not become a snapshot that
 promises what is not there.  It costs the catalog and one slow run.
@@ -13,17 +14,23 @@ promises what is not there.  It costs the catalog and one slow run.
 from __future__ import annotations
 
 import zlib
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from photovault.database import open_database
 from photovault.model import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 _VERSION = 4
+EXTRAS = ("jxl", "raw", "video")
+"""Extras of this package that thumbnails of some files need; their numbers in the column ``owed`` follow 1, a plain look."""
+
+_LOOK = 1
+_OWED = {"": _LOOK} | {extra: _LOOK + number for number, extra in enumerate(EXTRAS, 1)}
+_EXTRA_OF = {number: extra for extra, number in _OWED.items()}
 _LIMIT = 1 << 63
 _SCHEMA = """
 CREATE TABLE folders (id INTEGER PRIMARY KEY, source BLOB NOT NULL, path BLOB NOT NULL, parent BLOB, mode INTEGER NOT NULL,
@@ -35,6 +42,7 @@ CREATE TABLE files (folder INTEGER NOT NULL, name BLOB NOT NULL, ino INTEGER NOT
     PRIMARY KEY (folder, name)) WITHOUT ROWID;
 CREATE INDEX files_by_inode ON files (ino);
 CREATE INDEX files_owed ON files (folder) WHERE owed = 1;
+CREATE INDEX files_lacking ON files (folder) WHERE owed > 1;
 """
 
 
@@ -103,18 +111,32 @@ class Catalog:
             found[name] = entry
         return found
 
-    def owed(self, folder: int) -> set[bytes]:
-        """Names of the files of a folder that are owed a look."""
-        rows = self._db.execute("SELECT name FROM files WHERE folder = ? AND owed = 1", (folder,))
-        return {name for (name,) in rows}
+    def owed(self, folder: int) -> dict[bytes, str]:
+        """Names of the files of a folder that are owed a look: at once, or when the extra is installed that is named."""
+        rows = self._db.execute("SELECT name, owed FROM files WHERE folder = ? AND owed > 0", (folder,))
+        return {name: _EXTRA_OF.get(number, "") for name, number in rows}
 
     def owed_in(self, source: str) -> int:
-        """How many files of a source are owed a look."""
+        """How many files of a source are owed a look now."""
         (count,) = self._db.execute(
             "SELECT count(*) FROM files JOIN folders ON folders.id = folder WHERE owed = 1 AND source = ?",
             (_key(source),),
         ).fetchone()
         return int(count)
+
+    def lacking_in(self, source: str) -> dict[str, int]:
+        """How many files of a source wait for an extra, by its name."""
+        rows = self._db.execute(
+            "SELECT owed, count(*) FROM files JOIN folders ON folders.id = folder WHERE owed > 1 AND source = ?"
+            " GROUP BY owed",
+            (_key(source),),
+        )
+        return {_EXTRA_OF[number]: count for number, count in rows if number in _EXTRA_OF}
+
+    def wake(self, installed: Iterable[str]) -> None:
+        """Files that waited for one of these extras are owed a look now."""
+        for extra in installed:
+            self._db.execute("UPDATE files SET owed = 1 WHERE owed > 1 AND owed = ?", (_OWED[extra],))
 
     def subfolders(self, source: str, path: bytes) -> set[bytes]:
         """Names of the folders that were directly inside a folder."""
@@ -141,9 +163,9 @@ class Catalog:
         path: bytes,
         folder: KnownFolder,
         files: Iterable[tuple[Stamp, bytes]],
-        owed: AbstractSet[bytes] = frozenset(),
+        owed: Mapping[bytes, str] = MappingProxyType({}),
     ) -> None:
-        """Replace what is known of a folder; ``folder.number`` is ignored, ``owed`` names the files that are owed a look."""
+        """Replace what is known of a folder; ``folder.number`` is ignored, ``owed`` is as the method of this name has it."""
         known = self.folder(source, path)
         if known is not None:
             self._db.execute("DELETE FROM files WHERE folder = ?", (known.number,))
@@ -165,7 +187,7 @@ class Catalog:
         self._db.executemany(
             "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                (number, *stamp[:3], *map(_within, stamp[3:]), entry, zlib.crc32(entry), stamp.name in owed)
+                (number, *stamp[:3], *map(_within, stamp[3:]), entry, zlib.crc32(entry), _number(owed.get(stamp.name)))
                 for stamp, entry in files
             ),
         )
@@ -231,6 +253,10 @@ class Catalog:
     def _check(self, found: int, checksum: int) -> None:
         if found != checksum:
             raise self._db.damaged()
+
+
+def _number(owed: str | None) -> int:
+    return 0 if owed is None else _OWED[owed]
 
 
 def _folder_sum(pages: bytes, counts: Iterable[int]) -> int:

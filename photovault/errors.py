@@ -104,6 +104,10 @@ class RefusedError(StorageError):
     exit_code = 1
 
 
+class UndecodableError(RefusedError):
+    """What is stored may be whole, but this computer lacks what decodes it."""
+
+
 class MissingError(StorageError):
     """The object is not in the storage."""
 

@@ -128,10 +128,8 @@ class _Asking:
             return self._answer(query, after, limit)
 
     def _answer(self, query: Query, after: Key | None, limit: int) -> Searched:
-        path = self.session.folder / FILE
-        was_there = path.exists() and path.stat().st_size
-        with closing(Library(path)) as library:
-            if was_there and library.is_empty():  # what cannot even be opened is replaced at once
+        with closing(Library(self.session.folder / FILE)) as library:
+            if library.replaced:
                 self.app.warnings.append(_REMADE)
             damaged = self.update(library)
             found = library.find(replace(query, snapshot=self.one.name), after=after, limit=limit)

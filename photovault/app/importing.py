@@ -37,6 +37,7 @@ class ImportReport:
     Attributes:
         copied: files that were not there.
         there: files that were in the library already, with the same bytes.
+        older: notes of which the library had another version, which stays.
         twins: files with the same bytes as another one of this import; they are stored once.
         others: files that are neither photos nor belong to one.
         trashed: photos left in the trash.
@@ -48,6 +49,7 @@ class ImportReport:
     copied: int
     size: int
     there: int
+    older: int
     twins: int
     others: int = 0
     trashed: int = 0
@@ -130,7 +132,7 @@ def import_apple_photos(app: App, library: str, into: Into, progress: Progress) 
         "referenced": found.referenced,
         "shared": found.shared,
     }
-    return _report(plan, done, albums=written, trashed=found.trashed, lists=lists)
+    return _report(plan, done, albums=written, trashed=found.trashed, problems=tuple(part.problems), lists=lists)
 
 
 def _check(app: App, into: Into, sources: Iterable[str]) -> None:
@@ -169,21 +171,22 @@ def _carry_out(
     verify: bool,
 ) -> tuple[ImportPlan, CopyReport, int]:
     with Target(into.to, look_only=into.dry_run) as target:
+        known = albums.read_file(target.path(albums.NAME))
+        names = albums.read(known) if known else {}  # what cannot be completed is told before anything is copied
         plan = plan_import(sets, Shelf(target), Reading(parts), twins=twins)
         if into.dry_run:
             return plan, CopyReport(copied=len(plan.copies), size=plan.size), len(plan.albums)
         with Workers(_THREADS) as workers:
             done = run_copies(plan, parts, target, workers, progress, verify=verify)
-        return plan, done, _write_albums(plan, target, int(app.world.now().timestamp()) * 1_000_000_000)
+        return plan, done, _write_albums(plan, target, names, int(app.world.now().timestamp()) * 1_000_000_000)
 
 
-def _write_albums(plan: ImportPlan, target: Target, now_ns: int) -> int:
+def _write_albums(plan: ImportPlan, target: Target, known: albums.Albums, now_ns: int) -> int:
     """Complete the file of album names with the photos that are there now."""
     there = [(name, [path for path in paths if target.lstat(path) is not None]) for name, paths in plan.albums]
     new = [(name, paths) for name, paths in there if paths]
-    before = albums.read_file(target.path(albums.NAME))
-    text = albums.text(albums.merged(albums.read(before), new)) if before else albums.text(albums.merged({}, new))
-    if not new or text == before:
+    text = albums.text(albums.merged(known, new))
+    if not new or text == albums.read_file(target.path(albums.NAME)):
         return len(new)
     pending = target.begin((albums.NAME,), len(text))
     pending.write(text)
@@ -205,6 +208,7 @@ def _report(
         copied=done.copied,
         size=done.size,
         there=len(plan.there),
+        older=len(plan.older),
         twins=len(plan.twins),
         others=others,
         trashed=trashed,

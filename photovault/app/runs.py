@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from photovault.app.sources import BackupRequest
     from photovault.backup import BackupPlan, BackupReport, RunInfo
     from photovault.backup.pictures import Pictures
+    from photovault.backup.plan import Earlier
     from photovault.catalog import Catalog
     from photovault.check import Amount, CheckReport
     from photovault.copy import CopyReport
@@ -109,7 +110,7 @@ class App(Destinations):
 
         specs = sources(self, request)
         with self.session() as session, self.catalog(session) as catalog:
-            return plan_backup(specs, catalog, owed=request.all_thumbnails)
+            return plan_backup(specs, catalog, owed=request.all_thumbnails, earlier=_earlier(session))
 
     def backup(self, request: BackupRequest, progress: Progress) -> BackupReport:
         """Back up.
@@ -122,7 +123,10 @@ class App(Destinations):
             return self._back_up(request, session, catalog, plan, progress)
 
     def backup_if_changed(self, request: BackupRequest, progress: Progress) -> BackupReport | BackupPlan:
-        """As ``backup``; the plan, and no snapshot, when the last one of this device there already says it all."""
+        """As ``backup``; no snapshot when the last one of this device there already says it all.
+
+        Then the plan, or a report that is not new, where something had to be tried again: a file that cannot be read.
+        """
         with self._planned(request) as (session, catalog, plan):
             own = newest_of(session.vault.snapshots(), session.device.device_id)
             labels = [source.spec.label for source in plan.sources]
@@ -130,7 +134,7 @@ class App(Destinations):
                 owed = sum(catalog.owed_in(source.spec.path) for source in plan.sources)
                 self.thumbnails_left = owed if self.config.backup.thumbnails else 0
                 return plan
-            return self._back_up(request, session, catalog, plan, progress)
+            return self._back_up(request, session, catalog, plan, progress, last=own)
 
     def make_thumbnails(
         self, request: BackupRequest, progress: Progress, enough: Callable[[], bool]
@@ -143,16 +147,20 @@ class App(Destinations):
             if not plan.totals.looks:
                 self.thumbnails_left = 0
                 return None
-            return self._back_up(replace(request, all_thumbnails=True), session, catalog, plan, progress, enough)
+            own = newest_of(session.vault.snapshots(), session.device.device_id)
+            every = replace(request, all_thumbnails=True)
+            return self._back_up(every, session, catalog, plan, progress, enough, last=own)
 
     @contextmanager
     def _planned(self, request: BackupRequest) -> Iterator[tuple[Session, Catalog, BackupPlan]]:
         from photovault.app.sources import sources
         from photovault.backup import plan_backup
+        from photovault.decoder.host import installed
 
         specs = sources(self, request)
         with self.session(lock=True) as session, self.catalog(session) as catalog:
-            plan = plan_backup(specs, catalog, owed=request.all_thumbnails)
+            catalog.wake(installed())
+            plan = plan_backup(specs, catalog, owed=request.all_thumbnails, earlier=_earlier(session))
             if all(source.offline for source in plan.sources):
                 raise GuardError(
                     f"nothing to back up is there: {plan.sources[0].spec.path} {plan.sources[0].offline}",
@@ -168,6 +176,8 @@ class App(Destinations):
         plan: BackupPlan,
         progress: Progress,
         enough: Callable[[], bool] = lambda: False,
+        *,
+        last: NamedSnapshot | None = None,
     ) -> BackupReport:
         from photovault.backup import run_backup
         from photovault.decoder.host import Decoders
@@ -177,8 +187,18 @@ class App(Destinations):
         with Workers(jobs) as workers, Decoders(count=jobs) as decoders:
             pictures = replace(self._pictures(request), decoder=Eyes(decoders), enough=enough, pack=pack)
             info = self._run_info(session, request)
-            report = run_backup(plan, session.vault, catalog, workers, info, progress, pictures=pictures)
-        remember(session, report.snapshot)
+            report = run_backup(
+                plan,
+                session.vault,
+                catalog,
+                workers,
+                info,
+                progress,
+                pictures=pictures,
+                last=last,
+            )
+        if report.is_new:
+            remember(session, report.snapshot)
         self.warnings += report.warnings
         self.thumbnails_left = report.thumbnails.left
         return report
@@ -229,7 +249,7 @@ class App(Destinations):
             threads = _RESTORE_THREADS if local_folder(self.vault_url) is not None else _REMOTE_THREADS
             with Target(to, look_only=dry_run) as target, Workers(threads) as workers:
                 report = run_restore(
-                    Reader(session.vault),
+                    Reader(session.vault, around=True),
                     one.snapshot.root,
                     target,
                     workers,
@@ -405,6 +425,13 @@ class App(Destinations):
             xattrs=self.config.backup.xattrs,
             uniform=self.config.vault.padding == "uniform",
         )
+
+
+def _earlier(session: Session) -> Earlier:
+    """The last versions of sources that the catalog does not know."""
+    from photovault.backup.earlier import earlier_in
+
+    return earlier_in(session.vault, session.device.device_id, device_name())
 
 
 def _problems(own: NamedSnapshot | None, plan: BackupPlan | None) -> int:

@@ -222,10 +222,10 @@ class Watching:
             )
         return _done(report)
 
-    def _make_thumbnails(self, destination: str, progress: Progress, enough: Callable[[], bool]) -> Done:
-        """Some of the thumbnails that backups left; in a thread of its own."""
+    def _make_thumbnails(self, destination: str, progress: Progress, enough: Callable[[], bool]) -> Done | None:
+        """Some of the thumbnails that backups left, None when there are none; in a thread of its own."""
         report = self._fresh().at(destination).make_thumbnails(BackupRequest(), progress, enough)
-        return Done() if report is None else _done(report)
+        return None if report is None else _done(report)
 
     def _world(self) -> World:
         power = Power(lambda: datetime.now().astimezone(), time.monotonic)
@@ -241,7 +241,7 @@ class Watching:
 
 def _done(report: BackupReport) -> Done:
     return Done(
-        snapshot=report.snapshot.id,
+        snapshot=report.snapshot.id if report.is_new else "",
         files=report.totals.new + report.totals.changed + report.totals.moved,
         size=report.written.stored_bytes,
         problems=len(report.problems) - sum(bool(one.offline) for one in report.snapshot.snapshot.sources),

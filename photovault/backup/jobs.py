@@ -33,7 +33,7 @@ class Folder:
     known: KnownFolder | None
     names: frozenset[bytes] = frozenset()
     files: dict[bytes, tuple[Stamp, bytes]] = field(default_factory=dict)
-    owed: set[bytes] = field(default_factory=set)
+    owed: dict[bytes, str] = field(default_factory=dict)
     folders: dict[bytes, bytes] = field(default_factory=dict)
     below: Counts = field(default_factory=Counts)
     left_out: bool = False
@@ -42,10 +42,12 @@ class Folder:
         """Absolute path of something in the folder."""
         return self.scanner.full(join(self.found.path, name))
 
-    def add(self, stamp: Stamp, entry: bytes, *, owed: bool = False) -> None:
-        """A file or link of the listing, in place of one of the same name; ``owed`` a look."""
+    def add(self, stamp: Stamp, entry: bytes, *, owed: str | None = None) -> None:
+        """A file or link of the listing, in place of one of the same name; ``owed`` a look, as the catalog has it."""
         self.files[stamp.name] = (stamp, entry)
-        (self.owed.add if owed else self.owed.discard)(stamp.name)
+        self.owed.pop(stamp.name, None)
+        if owed is not None:
+            self.owed[stamp.name] = owed
 
     def add_folder(self, name: bytes, known: KnownFolder) -> None:
         """A folder of the listing, unless nothing below it belongs to the backup."""

@@ -2,7 +2,8 @@
 
 Facts cost little and are always taken.  Thumbnails cost far more than reading and hashing, so a run makes only as many as
 the ``Budget`` allows: all of them in a small backup, a bounded share of the time in a large one.  A picture that got none
-is owed a look, which the catalog remembers; one that was looked at in vain is not.
+is owed a look, which the catalog remembers; one that was looked at in vain is not, but where only a library was missing, it
+is when that is installed.
 
 Guarantee: with a budget without limit, what is stored depends on the files alone.  Nothing here can stop a run.
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from photovault.model import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from photovault.facts import Facts
     from photovault.photos.looking import Asked, Looking, Seen
@@ -111,11 +112,16 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thumbnails:
-    """How many a run made, their bytes, and how many files are still owed one."""
+    """How many a run made, their bytes, and how many files are still owed one.
+
+    ``lacking``: how many pictures have none because an extra of this package is missing, by its name; only of a run that
+    makes all that are owed.
+    """
 
     made: int = 0
     size: int = 0
     left: int = 0
+    lacking: Mapping[str, int] = field(default_factory=dict)
 
 
 class Album:
@@ -135,22 +141,29 @@ class Album:
         """What came back together, before it is taken: if one could be looked at, the others are to blame themselves."""
         self._has_looked = self._has_looked or any(one.facts.kind or not one.why for one in seen)
 
-    def take(self, seen: Seen, path: str) -> tuple[Facts, bool]:
-        """Facts for the entry of the file at ``path``, its thumbnail stored; and whether it is still owed a look."""
+    def take(self, seen: Seen, path: str) -> tuple[Facts, str | None]:
+        """Facts for the entry of the file at ``path``, its thumbnail stored; and the look that it is still owed, if any."""
         self.hear([seen])
         if seen.why and not seen.facts.kind:
-            return seen.facts, self._not_seen(seen, path)
+            return seen.facts, "" if self._not_seen(seen, path) else None
         if seen.why:
             _log.debug("%s: no thumbnail: %s", path, seen.why)
         facts = self._with_thumbnail(seen)
         if facts.broken:
             what = f"does not decode: {facts.broken}"
             self.broken.append(Problem(path=path, what=what, hint=_DECODE_HINT))
-        return facts, not seen.tried and is_picture(facts)
+        if seen.lacks:
+            return facts, seen.lacks
+        return facts, "" if not seen.tried and is_picture(facts) else None
 
-    def thumbnails(self, left: int) -> Thumbnails:
-        """What was made."""
-        return Thumbnails(made=self._made, size=self._size, left=left if self._pictures.wanted else 0)
+    def thumbnails(self, left: int, lacking: Mapping[str, int]) -> Thumbnails:
+        """What was made; ``left`` and ``lacking`` are what the catalog says afterwards."""
+        return Thumbnails(
+            made=self._made,
+            size=self._size,
+            left=left if self._pictures.wanted else 0,
+            lacking=dict(lacking) if self._pictures.owed else {},
+        )
 
     @property
     def warnings(self) -> tuple[str, ...]:

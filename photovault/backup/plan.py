@@ -7,6 +7,7 @@ something below changed.  A plan holds folders, not files, so that its size is b
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,15 @@ class SourceSpec:
     rules: ScanRules = field(default_factory=ScanRules)
 
 
+Earlier = Callable[[SourceSpec], "KnownFolder | None"]
+"""The last version of a source, as the vault has it."""
+
+
+def nothing_earlier(_spec: SourceSpec) -> KnownFolder | None:
+    """For a vault that is not asked."""
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePlan:
     """What is to be done for one source.
@@ -41,6 +51,7 @@ class SourcePlan:
     Attributes:
         spec: the source.
         work: paths of the folders in which something below changed, or is owed a look; all others are taken over as they are.
+        looks: those of them in which nothing changed.
         found: what was seen in some of them, so that they need not be looked at again.
         totals: what was counted.
         problems: what could not be seen.
@@ -49,6 +60,7 @@ class SourcePlan:
 
     spec: SourceSpec
     work: frozenset[bytes] = frozenset()
+    looks: frozenset[bytes] = frozenset()
     found: Mapping[bytes, FoundFolder] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
     problems: tuple[Problem, ...] = ()
@@ -57,9 +69,10 @@ class SourcePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupPlan:
-    """What is to be done."""
+    """What is to be done; ``earlier``: the last version of a source that the catalog does not know."""
 
     sources: tuple[SourcePlan, ...]
+    earlier: Earlier = nothing_earlier
 
     @property
     def is_idle(self) -> bool:
@@ -80,12 +93,18 @@ class BackupPlan:
         return tuple(problem for source in self.sources for problem in source.problems)
 
 
-def plan_backup(specs: Iterable[SourceSpec], catalog: Catalog, *, owed: bool = False) -> BackupPlan:
+def plan_backup(
+    specs: Iterable[SourceSpec], catalog: Catalog, *, owed: bool = False, earlier: Earlier = nothing_earlier
+) -> BackupPlan:
     """Look at every source.  Reads folders and the catalog, writes nothing.
 
-    ``owed``: unchanged files that are owed a look are work, too.
+    Args:
+        specs: the sources.
+        catalog: what is known of them.
+        owed: unchanged files that are owed a look are work, too.
+        earlier: the last version of a source that the catalog does not know.
     """
-    return BackupPlan(sources=tuple(_plan_source(spec, catalog, owed=owed) for spec in specs))
+    return BackupPlan(sources=tuple(_plan_source(spec, catalog, earlier, owed=owed) for spec in specs), earlier=earlier)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,20 +116,31 @@ class _Visit:
     device: int | None
     todo: Iterator[bytes]
     changed: bool = False
+    owes: bool = False
 
 
-def _plan_source(spec: SourceSpec, catalog: Catalog, *, owed: bool) -> SourcePlan:
+def _plan_source(spec: SourceSpec, catalog: Catalog, earlier: Earlier, *, owed: bool) -> SourcePlan:
     scanner = Scanner(os.fsencode(spec.path), spec.rules)
     top = scanner.folder(b"")
-    known = catalog.folder(spec.path, b"")
-    offline = why_offline(top, known)
+    offline = why_offline(top, last_version(spec, top, catalog, earlier))
     if offline:
         return SourcePlan(spec=spec, offline=offline, problems=(offline_problem(spec, offline),))
     walk = _PlanWalk(spec, scanner, catalog, owed=owed and catalog.owed_in(spec.path) > 0)
     walk.run(top)
     return SourcePlan(
-        spec=spec, work=frozenset(walk.work), found=walk.found, totals=walk.totals, problems=tuple(walk.problems)
+        spec=spec,
+        work=frozenset(walk.work),
+        looks=frozenset(walk.looks),
+        found=walk.found,
+        totals=walk.totals,
+        problems=tuple(walk.problems),
     )
+
+
+def last_version(spec: SourceSpec, top: FoundFolder, catalog: Catalog, earlier: Earlier) -> KnownFolder | None:
+    """What is known of a source; the vault is asked only where what is there now does not say that it is there."""
+    known = catalog.folder(spec.path, b"")
+    return earlier(spec) if known is None and top.is_empty else known
 
 
 def why_offline(top: FoundFolder, known: KnownFolder | None) -> str:
@@ -137,6 +167,7 @@ class _PlanWalk:
         self._catalog = catalog
         self._elsewhere = elsewhere(catalog)
         self.work: set[bytes] = set()
+        self.looks: set[bytes] = set()
         self.found: dict[bytes, FoundFolder] = {}
         self._room = KEPT_FILES
         self.totals = Totals()
@@ -152,9 +183,10 @@ class _PlanWalk:
                 stack.append(self._enter(self._scanner.folder(path, visit.device)))
                 continue
             stack.pop()
-            changed = self._leave(visit)
-            if changed and stack:
-                stack[-1].changed = True
+            self._leave(visit)
+            if stack:
+                stack[-1].changed |= visit.changed
+                stack[-1].owes |= visit.owes
 
     def _enter(self, found: FoundFolder) -> _Visit:
         known = self._catalog.folder(self._spec.path, found.path)
@@ -175,11 +207,10 @@ class _PlanWalk:
         for name in gone:
             lost = self._catalog.folder(self._spec.path, join(found.path, name))
             self.totals.count(gone=lost.files + lost.links if lost else 0)
-        owes = known is not None and self._owes(known, found, change)
+        visit.owes = known is not None and self._owes(known, found, change)
         visit.changed = bool(
             known is None
             or gone
-            or owes
             or found.hidden
             or len(change.kept) != max(len(found.files), len(stamps))
             or (known.mode, known.mtime_ns, known.mount) != (found.mode, found.mtime_ns, found.mount)
@@ -192,13 +223,15 @@ class _PlanWalk:
         self.totals.count(looks=len(owed), look_bytes=sum(one.stamp.size for one in owed))
         return bool(owed)
 
-    def _leave(self, visit: _Visit) -> bool:
-        if visit.changed:
-            self.work.add(visit.found.path)
-            self._room -= len(visit.found.files) + 1
-            if self._room >= 0:
-                self.found[visit.found.path] = visit.found
-        return visit.changed
+    def _leave(self, visit: _Visit) -> None:
+        if not (visit.changed or visit.owes):
+            return
+        self.work.add(visit.found.path)
+        if not visit.changed:
+            self.looks.add(visit.found.path)
+        self._room -= len(visit.found.files) + 1
+        if self._room >= 0:
+            self.found[visit.found.path] = visit.found
 
 
 def elsewhere(catalog: Catalog) -> Elsewhere:
@@ -207,8 +240,8 @@ def elsewhere(catalog: Catalog) -> Elsewhere:
 
 
 def owed_files(catalog: Catalog, known: KnownFolder, found: FoundFolder, change: FolderChange) -> list[Found]:
-    """Unchanged files of a folder that are owed a look."""
-    names = catalog.owed(known.number) & change.kept
+    """Unchanged files of a folder that are owed a look now."""
+    names = {name for name, extra in catalog.owed(known.number).items() if not extra} & change.kept
     return [one for one in found.files if one.stamp.name in names] if names else []
 
 

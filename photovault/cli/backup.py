@@ -170,6 +170,7 @@ def _show(out: Output, report: BackupReport, name: str) -> None:
             "thumbnails_made": report.thumbnails.made,
             "thumbnail_bytes": report.thumbnails.size,
             "thumbnails_left": report.thumbnails.left,
+            "thumbnails_lacking": report.thumbnails.lacking,
             "broken": _problem_rows(report.broken),
             "problems": _problem_rows(report.problems),
         },
@@ -204,6 +205,10 @@ def _show_thumbnails(out: Output, thumbnails: Thumbnails) -> None:
     )
     if made or left:
         out.line(f"  {'; '.join(filter(None, (made, left)))}")
+    for extra, number in sorted(thumbnails.lacking.items()):
+        out.line(
+            f"  {count(number, 'photo or video', 'photos and videos')} without one: pip install 'photovault[{extra}]'"
+        )
 
 
 def _show_left_out(out: Output, totals: Totals) -> None:

@@ -78,7 +78,7 @@ def command(
         one, report = export_file(made, name, choice, path, seal, meter, dry_run=dry_run)
     out.warnings(made.warnings)
     _show(out, one.id, report, to, sealed=sealed, dry_run=dry_run)
-    raise typer.Exit(DAMAGED if report.damaged else 0)
+    raise typer.Exit(DAMAGED if report.damaged else PARTLY if report.problems else 0)
 
 
 def _checked(to: str, *, sealed: bool) -> Path:
@@ -131,7 +131,6 @@ def _show(
 ) -> None:
     files = report.files if isinstance(report, ExportReport) else report.restored
     kept, links = getattr(report, "kept", 0), getattr(report, "links", 0)
-    problems = getattr(report, "problems", ())
     value = {
         "snapshot": snapshot,
         "dry_run": dry_run,
@@ -141,7 +140,7 @@ def _show(
         "files_kept": kept,
         "links_left_out": links,
         "damaged": _rows(report.damaged),
-        "problems": _rows(problems),
+        "problems": _rows(report.problems),
         "renamed": _rows(report.renamed),
     }
     out.message("summary", value)
@@ -156,7 +155,7 @@ def _show(
     else:
         out.warn("it is not encrypted: whoever has it can see the photos (--sealed encrypts)")
     out.problems(report.renamed, "under another name")
-    out.problems(problems, f"{count(len(problems), 'problem')}")
+    out.problems(report.problems, count(len(report.problems), "problem"))
     out.problems(report.damaged, f"damaged: {count(len(report.damaged), 'file')} could not be exported")
 
 

@@ -62,7 +62,7 @@ def folder(
     call: Call,
     source: Annotated[str, typer.Argument(metavar="SRC", help="A camera's card, or any folder.")],
     to: To,
-    template: Layout = _BY_DAY,
+    layout: Layout = _BY_DAY,
     *,
     dry_run: DryRun = False,
 ) -> None:
@@ -72,12 +72,12 @@ def folder(
 
       photovault import folder /media/card/DCIM --to ~/Pictures
 
-      photovault import folder /media/card --to ~/Pictures --template '{year}/{month}/{name}'
+      photovault import folder /media/card --to ~/Pictures --layout '{year}/{month}/{name}'
 
     Nothing is overwritten: the same photo is not copied again, another one of the same name gets a number. Nothing is
     ever erased from the card.
     """
-    out, into = call.output(), _into(to, template, trash=False, dry_run=dry_run)
+    out, into = call.output(), _into(to, layout, trash=False, dry_run=dry_run)
     with out.meter("importing") as meter:
         report = importing.import_folder(call.app(), source, into, meter)
     _finish(out, report, into, verified=True)
@@ -131,22 +131,12 @@ def _finish(out: Output, report: ImportReport, into: Into, *, verified: bool = F
 
 
 def _tell(out: Output, report: ImportReport, into: Into, *, verified: bool) -> None:
-    value = {
-        "dry_run": into.dry_run,
-        "files_copied": report.copied,
-        "bytes_copied": report.size,
-        "files_there": report.there,
-        "duplicates": report.twins,
-        "other_files": report.others,
-        "in_trash": report.trashed,
-        "albums": report.albums,
-        "problems": [{"path": one.path, "what": one.what, "hint": one.hint} for one in report.problems],
-    }
-    out.message("summary", value | {name: list(report.lists.get(name, ())) for name in _LISTS})
+    out.message("summary", _summary(report, into))
     verb = "would copy" if into.dry_run else "copied"
     out.line(f"{verb} {count(report.copied, 'file')}, {amount(report.size)}, to {into.to}")
     for number, text in (
         (report.there, "there already with the same bytes"),
+        (report.older, "of notes differ from those in the library, which stay"),
         (report.twins, "more with the same bytes again, stored once"),
         (report.trashed, "left in the trash (--trash takes them)"),
         (report.others, "left out: neither photos nor belonging to one"),
@@ -162,6 +152,22 @@ def _tell(out: Output, report: ImportReport, into: Into, *, verified: bool) -> N
     for name, names in report.lists.items():
         _names(out, f"{count(len(names), 'file')}: {_LISTS[name]}", names)
     out.problems(report.problems, f"{count(len(report.problems), 'problem')}")
+
+
+def _summary(report: ImportReport, into: Into) -> dict[str, object]:
+    value = {
+        "dry_run": into.dry_run,
+        "files_copied": report.copied,
+        "bytes_copied": report.size,
+        "files_there": report.there,
+        "notes_kept": report.older,
+        "duplicates": report.twins,
+        "other_files": report.others,
+        "in_trash": report.trashed,
+        "albums": report.albums,
+        "problems": [{"path": one.path, "what": one.what, "hint": one.hint} for one in report.problems],
+    }
+    return value | {name: list(report.lists.get(name, ())) for name in _LISTS}
 
 
 def _names(out: Output, heading: str, names: tuple[str, ...]) -> None:

@@ -145,7 +145,12 @@ def _invoke(args: list[str], call: Call) -> int:
         code = command.main(args, prog_name="photovault", standalone_mode=False, obj=call)
     except typer.TyperException as error:
         call.values["json"] = call.json or "--json" in args  # what was wrong may have come before it
-        raise UsageError(error.format_message(), "see `photovault --help`") from None
+        message = error.format_message()
+        if message.startswith("Usage:"):  # a command of several, and none was named: this is their list
+            typer.echo(message, err=True)
+            return UsageError.exit_code
+        where = getattr(getattr(error, "ctx", None), "command_path", "photovault")
+        raise UsageError(message, f"see `{where} --help`") from None
     except typer.Abort as stopped:
         if isinstance(stopped.__context__, KeyboardInterrupt):
             raise CancelledError("cancelled at a question") from None

@@ -148,7 +148,7 @@ def with_common(function: Callable[..., None]) -> Callable[..., None]:
         try:
             function(call, **values)
         except KeyboardInterrupt:
-            hint = "what was stored stays, and the next run goes on from there"
+            hint = "what was finished stays and nothing is left half-done; run the same command again"
             raise CancelledError("cancelled", hint) from None
 
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)

@@ -102,13 +102,13 @@ def _serve(line: Line, order: Frame, limits: Limits, ceiling: Ceiling) -> None:
 
 
 def _look(line: Line, file: File, limits: Limits) -> None:
-    facts, picture, why = NOTHING, b"", ""
+    facts, picture, why, lacks = NOTHING, b"", "", ""
     began = time.process_time()
     try:
         facts = facts_of(file.read_at, file.size, file.name)
         began = time.process_time()
         if file.thumbnail:
-            facts, picture, why = _picture(file, facts, limits)
+            facts, picture, why, lacks = _picture(file, facts, limits)
     except MemoryError:
         why = NO_MEMORY
     except UnreadableError:
@@ -118,19 +118,19 @@ def _look(line: Line, file: File, limits: Limits) -> None:
     finally:
         file.close()
     seconds = time.process_time() - began if file.thumbnail else 0.0
-    line.send({"facts": to_map(facts), "seconds": seconds, "why": why}, picture)
+    line.send({"facts": to_map(facts), "seconds": seconds, "why": why, "lacks": lacks}, picture)
 
 
-def _picture(file: File, facts: Facts, limits: Limits) -> tuple[Facts, bytes, str]:
+def _picture(file: File, facts: Facts, limits: Limits) -> tuple[Facts, bytes, str, str]:
     from photovault.decoder import pictures, thumbnails
 
     try:
         picture = thumbnails.made_of(pictures.picture(file.read_at, file.size, facts, limits.pixels))
     except pictures.BrokenError as problem:
-        return replace(facts, broken=str(problem)), b"", ""
+        return replace(facts, broken=str(problem)), b"", "", ""
     except pictures.CannotError as problem:
-        return facts, b"", str(problem)
-    return replace(facts, phash=picture.phash), picture.webp, ""
+        return facts, b"", str(problem), problem.lacks
+    return replace(facts, phash=picture.phash), picture.webp, "", ""
 
 
 def _pack(line: Line, jpeg: bytes | bytearray, limits: Limits) -> None:

@@ -20,15 +20,15 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from photovault.decoder.process import CAN_PASS, GoneError, Keeper, Process, StartError
-from photovault.decoder.protocol import Limits, Looked
-from photovault.errors import CancelledError, DamageError, RefusedError
+from photovault.decoder.protocol import EXTRAS, Limits, Looked
+from photovault.errors import CancelledError, DamageError, UndecodableError
 from photovault.photos.looking import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-__all__ = ["Asked", "Decoders", "Limits", "Looked", "Looking", "can_pack"]
+__all__ = ["Asked", "Decoders", "Limits", "Looked", "Looking", "can_pack", "installed"]
 
 _Answer = TypeVar("_Answer")
 _DEFAULT: Final = Limits()
@@ -41,6 +41,11 @@ _JOIN = 5.0  # seconds
 def can_pack() -> bool:
     """Whether the library that packs JPEGs is installed; it is not imported."""
     return find_spec("imagecodecs") is not None
+
+
+def installed() -> list[str]:
+    """Which of the extras that thumbnails need are installed; none is imported."""
+    return [extra for extra, library in EXTRAS.items() if find_spec(library) is not None]
 
 
 class Looking:
@@ -134,13 +139,13 @@ class Decoders:
 
         Raises:
             DamageError: there is none in it.
-            RefusedError: the library for it is not installed, or no child starts.
+            UndecodableError: the library for it is not installed, or no child starts.
             CancelledError: they were closed.
         """
         try:
             return self._ask(lambda child: child.unpack(jxl, size)).result()
         except StartError as problem:
-            raise RefusedError("The process that unpacks JPEGs does not start") from problem
+            raise UndecodableError("the process that unpacks JPEGs does not start") from problem
         except GoneError as problem:
             if problem.why == _CLOSED:
                 raise CancelledError("Stopped") from problem
@@ -274,7 +279,7 @@ class _Child:
 
         Raises:
             GoneError: both ended on it.
-            DamageError, RefusedError: as ``Decoders.unpack``.
+            DamageError, UndecodableError: as ``Decoders.unpack``.
         """
         try:
             answer = self.process().unpack(jxl, size)
@@ -282,8 +287,8 @@ class _Child:
             self.end()
             answer = self.process().unpack(jxl, size)
         if answer.head.get("missing") is True:
-            raise RefusedError(
-                "Some JPEGs of this vault are packed as JPEG XL, and the library that unpacks them is not installed",
+            raise UndecodableError(
+                "it is stored as JPEG XL, and the library that unpacks it is not installed",
                 "pip install 'photovault[jxl]'",
             )
         if answer.head.get("unpacked") is not True or len(answer.body) != size:

@@ -54,7 +54,19 @@ class BrokenError(Exception):
 
 
 class CannotError(Exception):
-    """There will be no thumbnail, and that says nothing against the file; the message says why."""
+    """There will be no thumbnail, and that says nothing against the file; the message says why.
+
+    ``lacks``: the extra that would make one; empty when none would.
+    """
+
+    def __init__(self, why: str, *, lacks: str = "") -> None:
+        """Keep both."""
+        super().__init__(why)
+        self.lacks = lacks
+
+
+def _lacking(extra: str) -> CannotError:
+    return CannotError(f"photovault[{extra}] is not installed", lacks=extra)
 
 
 def picture(read_at: Reader, size: int, facts: Facts, pixels: int) -> Decoded:
@@ -206,7 +218,7 @@ def _by_imagecodecs(read_at: Reader, size: int, facts: Facts, pixels: int) -> De
     try:
         import imagecodecs
     except ImportError as problem:
-        raise CannotError("photovault[jxl] is not installed") from problem
+        raise _lacking("jxl") from problem
     _checked(facts.width or 0, facts.height or 0, pixels)
     try:
         found = imagecodecs.jpegxl_decode(read_at(0, size), numthreads=1)
@@ -229,11 +241,12 @@ def _of_raw(read_at: Reader, size: int, facts: Facts, pixels: int) -> Decoded:
     if preview is not None and max(preview.width, preview.height) >= EDGE:
         with suppress(BrokenError):
             return _of_preview(_opened(read_at, preview.start, preview.stop), facts, pixels)
-    with suppress(CannotError):
+    try:
         return _by_rawpy(_opened(read_at, 0, size), facts, pixels)
-    if preview is not None:
-        return _of_preview(_opened(read_at, preview.start, preview.stop), facts, pixels)
-    raise CannotError("no preview in it, and no decoder that knows it")
+    except CannotError as problem:
+        if preview is None:
+            raise CannotError("no preview in it, and no decoder that knows it", lacks=problem.lacks) from problem
+    return _of_preview(_opened(read_at, preview.start, preview.stop), facts, pixels)
 
 
 def _of_preview(file: BinaryIO, facts: Facts, pixels: int) -> Decoded:
@@ -247,7 +260,7 @@ def _by_rawpy(file: BinaryIO, facts: Facts, pixels: int) -> Decoded:
     try:
         import rawpy
     except ImportError as problem:
-        raise CannotError("photovault[raw] is not installed") from problem
+        raise _lacking("raw") from problem
     try:
         with rawpy.imread(file) as raw:
             _checked(raw.sizes.width, raw.sizes.height, pixels)
@@ -283,7 +296,7 @@ def _of_video(file: BinaryIO, pixels: int) -> Decoded:
     try:
         import av
     except ImportError as problem:
-        raise CannotError("photovault[video] is not installed") from problem
+        raise _lacking("video") from problem
     try:
         # The format is given: others may name files and addresses to open.
         with av.open(file, format="mov", metadata_errors="ignore") as container:

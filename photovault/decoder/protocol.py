@@ -32,6 +32,10 @@ HEAD_MAX: Final = 8 << 20  # every text and keyword of a Facts at its longest, e
 BODY_MAX: Final = 1 << 30
 WHY_MAX: Final = 256
 NO_MEMORY: Final = "it needs too much memory to decode"
+EXTRAS: Final = {"jxl": "imagecodecs", "raw": "rawpy", "video": "av"}
+"""The extras of this package that thumbnails of some files need, and the library of each."""
+
+LACKS: Final = ("", *EXTRAS)
 _LENGTHS: Final = struct.Struct(">II")
 
 
@@ -47,12 +51,14 @@ class Looked(NamedTuple):
         thumbnail: WebP of 480 to 512 pixels on its longer side (less only if the picture has less), or empty.
         thumbnail_seconds: CPU time that decoding and encoding took.
         why: why there is no answer, or no thumbnail, though the file may be good; empty if there is nothing to say.
+        lacks: the one of ``EXTRAS`` that is not installed and without which there is no thumbnail; empty if none is missing.
     """
 
     facts: Facts = NOTHING
     thumbnail: bytes = b""
     thumbnail_seconds: float = 0.0
     why: str = ""
+    lacks: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,14 +120,15 @@ def looked(answer: Frame) -> Looked:
     """
     try:
         facts = from_map(answer.head["facts"])
-        seconds, why = answer.head["seconds"], answer.head["why"]
+        seconds, why, lacks = answer.head["seconds"], answer.head["why"], answer.head["lacks"]
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise ProtocolError from problem
     number = isinstance(seconds, int | float) and math.isfinite(seconds) and seconds >= 0
-    if not number or not isinstance(why, str) or len(why) > WHY_MAX or not _is_webp(answer.body):
+    if not number or not isinstance(why, str) or len(why) > WHY_MAX or not _is_webp(answer.body) or lacks not in LACKS:
         raise ProtocolError
     # The part id of a thumbnail is given by the vault, never by a child.
-    return Looked(replace(facts, thumbnail=b"") if facts.thumbnail else facts, bytes(answer.body), float(seconds), why)
+    facts = replace(facts, thumbnail=b"") if facts.thumbnail else facts
+    return Looked(facts, bytes(answer.body), float(seconds), why, lacks)
 
 
 def _is_webp(body: bytes | bytearray) -> bool:

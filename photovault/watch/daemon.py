@@ -82,6 +82,10 @@ class Done:
     thumbnails_left: int = 0
 
 
+class Nothing:
+    """There was nothing to do, and nothing was looked at."""
+
+
 class Work(Protocol):
     """Backs up to one destination."""
 
@@ -92,8 +96,8 @@ class Work(Protocol):
 class Thumbnails(Protocol):
     """Makes thumbnails that backups to one destination left."""
 
-    def __call__(self, destination: str, progress: Progress, enough: Callable[[], bool], /) -> Done:
-        """Make some, until it is ``enough``.  Raises PhotovaultError."""
+    def __call__(self, destination: str, progress: Progress, enough: Callable[[], bool], /) -> Done | None:
+        """Make some, until it is ``enough``; None when there were none to make.  Raises PhotovaultError."""
 
 
 class Source(Protocol):
@@ -162,7 +166,7 @@ class Run:
     total_size: int = 0
     path: str = ""
     stop: bool = False
-    result: Done | PhotovaultError | None = None
+    result: Done | Nothing | PhotovaultError | None = None
 
     def total(self, files: int, size: int) -> None:
         """How much there is to do."""
@@ -234,10 +238,16 @@ class Daemon:
             self._wake.clear()
 
     def stop(self) -> None:
-        """End the loop; a run under way is told to stop.  May be called from any thread."""
+        """End the loop; a run under way is told to stop.  May be called from any thread.
+
+        One that makes thumbnails is told that it is enough: it commits what it made, which takes it some seconds.
+        """
         self._stopping = True
-        if self._run is not None:
-            self._run.stop = True
+        run = self._run
+        if run is not None and run.spare:
+            run.enough = True
+        elif run is not None:
+            run.stop = True
         self.wake()
 
     def wait(self, seconds: float = STOP_SECONDS) -> bool:
@@ -281,8 +291,8 @@ class Daemon:
         if decision.due:
             self._quiet.begin(clocks.boot)
             self._need(clocks.boot)
-        if self._run is not None and self._run.spare:
-            self._run.enough = not self._is_spare(self._run, clocks.boot)
+        if self._run is not None and self._run.spare and not self._is_spare(self._run, clocks.boot):
+            self._run.enough = True
         if self._run is None and not self._stopping:
             self._begin_run(clocks.boot)
         return min(TICK, self._orders.poll, self._quiet.decide(clocks.boot).wait or TICK)
@@ -406,9 +416,9 @@ class Daemon:
                 run.result = CancelledError("stopped")
             self.wake()
 
-    def _what(self, run: Run) -> Done:
+    def _what(self, run: Run) -> Done | Nothing:
         if run.spare and self._thumbnails is not None:
-            return self._thumbnails(run.destination, run, lambda: run.enough)
+            return self._thumbnails(run.destination, run, lambda: run.enough) or Nothing()
         return self._work(run.destination, run.hold, run)
 
     def _finish_run(self, now: float) -> None:
@@ -421,10 +431,9 @@ class Daemon:
             return
         match run.result:
             case Done() as done:
-                if run.spare:
-                    self._spare.done(run.destination, done.thumbnails_left, now)
-                self._spare.learn(run.destination, done.thumbnails_left)
-                self._succeeded(run, turn, done)
+                self._succeeded(run, turn, done, now)
+            case Nothing():
+                self._spare.learn(run.destination, 0)
             case CancelledError():
                 self.world.say("backup stopped", {"destination": run.destination})
             case BusyError() if run.spare:
@@ -438,12 +447,13 @@ class Daemon:
             case PhotovaultError() as error:
                 self._failed(turn, now, error)
 
-    def _succeeded(self, run: Run, turn: Turn, done: Done) -> None:
+    def _succeeded(self, run: Run, turn: Turn, done: Done, now: float) -> None:
+        if run.spare:
+            self._spare.done(run.destination, done.thumbnails_left, now)
+        self._spare.learn(run.destination, done.thumbnails_left)
         turn = turn.succeeded(run.began)
         before = self._kept[run.destination]
         kept = Kept(last_success=self._now_text(), snapshot=done.snapshot or before.snapshot, problems=done.problems)
-        if run.spare and not done.snapshot:
-            kept.problems = before.problems  # it read no file
         kept.problems_since = (before.problems_since or self._now_text()) if kept.problems else ""
         if turn.pending_since is not None or not self._quiet.is_empty:
             kept.pending_since = self._now_text()

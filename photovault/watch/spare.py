@@ -1,7 +1,7 @@
 """What is done when nothing else is to be done: the thumbnails that backups left, in slices.  Pure.
 
 A slice begins only on mains power, when nothing changed and nothing is due, and when a backup might run, too.  It ends
-after ``SLICE`` seconds, or as soon as any of that is true no more, and each leaves a whole snapshot.  A destination at
+after ``SLICE`` seconds, or as soon as any of that is true no more, or the daemon is to stop; each leaves a whole snapshot.  A destination at
 which a slice failed, or left as much as it found, is left alone for a while.  Times are seconds, as in ``schedule``.
 """
 

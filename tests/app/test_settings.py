@@ -51,9 +51,9 @@ def test_a_profile_is_a_file_of_the_configuration_folder(monkeypatch, tmp_path: 
             _ = setup(profile=name).config_path
 
 
-def test_no_vault_says_where_to_name_one() -> None:
+def test_no_vault_says_where_to_name_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        _ = setup().vault_url
+        _ = setup({"PHOTOVAULT_CONFIG": config(tmp_path, "")}).vault_url  # not that of whoever runs the tests
     assert "--vault" in caught.value.hint
     assert "PHOTOVAULT_VAULT" in caught.value.hint
 

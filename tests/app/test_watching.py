@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 from photovault.app import App
 from photovault.app.settings import Settings
 from photovault.app.watching import Watching, _watcher, place
+from photovault.photos import reading
 from photovault.watch.observer import Event, Kind, Watcher
 from tests.support.devices import Computer, Silent
 from tests.support.photos import jpeg, put
@@ -156,12 +158,48 @@ def test_thumbnails_that_a_backup_left_are_made_later(
     first = watching._backup("main", frozenset(), Silent())
     assert (first.files, first.thumbnails_left) == (6, 5)
     assert watching._backup("main", frozenset(), Silent()).thumbnails_left == 5, "also when nothing changed"
-    stops = iter([False, False, *[True] * 9])
+    stops = iter([*[False] * 4, *[True] * 19])  # asked for each folder and for each photo
     some = watching._make_thumbnails("main", Silent(), lambda: next(stops))
     assert (some.thumbnails_left, bool(some.snapshot)) == (3, True)
     assert watching._make_thumbnails("main", Silent(), lambda: False).thumbnails_left == 0
-    assert watching._make_thumbnails("main", Silent(), lambda: False).snapshot == "", "nothing is left"
+    assert watching._make_thumbnails("main", Silent(), lambda: False) is None, "nothing is left"
     assert watching._backup("main", frozenset(), Silent()).thumbnails_left == 0
+
+
+def test_what_stays_out_of_reach_makes_no_snapshot_at_each_look_and_is_told_of_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computer, photos = Computer(tmp_path / "computer", tmp_path / "vault"), tmp_path / "photos"
+    put(photos / "cloud" / "a.jpg", jpeg(1))
+    put(photos / "cloud" / "b.jpg", jpeg(2))
+    put(photos / "held" / "c.jpg", jpeg(3))
+    put(photos / "held" / "locked.jpg", jpeg(4))
+    (computer.folder / "config.toml").write_text(f"[[sources]]\npath = '{photos}'\n")
+    computer.make_vault()
+    watching = Watching(computer.app(), lambda *_: None)
+    assert watching._backup("main", frozenset(), Silent()).problems == 0
+    (photos / "cloud" / "a.jpg").rename(photos / "cloud" / ".a.jpg.icloud")
+    put(photos / "cloud" / ".new.jpg.icloud", b"")
+    put(photos / "held" / "locked.jpg", jpeg(5))
+    locked: list[bytes] = [b"locked.jpg"]
+    opens = reading.open_quietly
+
+    def refuse(path: bytes) -> int:
+        if os.path.basename(path) in locked:
+            raise PermissionError(13, "Permission denied")
+        return opens(path)
+
+    monkeypatch.setattr(reading, "open_quietly", refuse)
+    looks = [watching._backup("main", frozenset(), Silent()) for _ in range(4)]
+    assert [one.problems for one in looks] == [3] * 4
+    assert [bool(one.snapshot) for one in looks] == [True, False, False, False]
+    locked.clear()  # its times are as they were
+    now = watching._backup("main", frozenset(), Silent())
+    assert (bool(now.snapshot), now.problems) == (True, 2)
+    assert len(computer.snapshots()) == 3
+    report = computer.restore(tmp_path / "back")
+    assert (report.restored, report.damaged) == (4, ())
+    assert (tmp_path / "back" / "photos" / "held" / "locked.jpg").read_bytes() == jpeg(5)
 
 
 def test_without_thumbnails_in_the_configuration_none_is_left(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -192,7 +192,7 @@ def test_when_it_is_enough_the_rest_is_left_and_the_snapshot_whole(
 
     def enough() -> bool:
         asked.append(None)
-        return len(asked) > 2
+        return len(asked) > 3  # once for the folder
 
     request = BackupRequest(paths=(str(photos),), all_files=True)
     report = computer.app().make_thumbnails(request, Silent(), enough)
@@ -361,3 +361,46 @@ def test_no_limit_is_none_and_nothing_is_nothing() -> None:
     endless.settle(1, 1e9)
     assert endless.grant(10**6)
     assert not Nothing().grant(1)
+
+
+# Extras that are missing.
+
+
+def test_what_a_missing_extra_kept_from_having_a_thumbnail_gets_one_when_it_is_there(
+    computer: Computer, photos: Path, eyes: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(photos / "film.mp4", b"\0\0\0\x14ftypisom\0\0\0\0isom" + bytes(100))
+    works = eyes.answer
+
+    def lacking(asked: Any, looked: Any) -> Any:
+        if not asked.thumbnail or looked.facts.kind != "mp4":
+            return looked
+        return looked._replace(thumbnail=b"", why="photovault[video] is not installed", lacks="video")
+
+    eyes.answer = lacking
+    there = ["raw", "jxl"]
+    monkeypatch.setattr("photovault.decoder.host.installed", lambda: there)
+    report = computer.backup(photos)
+    assert (report.thumbnails.made, report.thumbnails.left, report.thumbnails.lacking) == (6, 0, {})
+    eyes.looked.clear()
+    report = finish(computer, photos)
+    assert (report.thumbnails.lacking, eyes.looked) == ({"video": 1}, []), "it is not tried again and again"
+    there.append("video")
+    eyes.answer = works
+    report = finish(computer, photos)
+    assert (report.thumbnails.made, report.thumbnails.left, report.thumbnails.lacking) == (1, 0, {})
+    assert "film.mp4" in thumbnails(computer)
+
+
+def test_a_library_that_is_there_and_does_not_load_is_no_endless_work(
+    computer: Computer, photos: Path, eyes: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eyes.answer = lambda _, looked: looked._replace(thumbnail=b"", why="no", lacks="raw")
+    monkeypatch.setattr("photovault.decoder.host.installed", lambda: ["raw"])
+    assert computer.backup(photos).thumbnails.left == 0
+    ids = computer.snapshots()
+    request = BackupRequest(paths=(str(photos),), all_files=True)
+    report = computer.app().make_thumbnails(request, Silent(), lambda: False)
+    assert report is not None
+    assert (report.is_new, report.thumbnails.made, report.thumbnails.left) == (False, 0, 0)
+    assert computer.snapshots() == ids

@@ -287,8 +287,9 @@ def test_a_library_that_is_not_there_is_named(library: str, monkeypatch: pytest.
 
     monkeypatch.setitem(sys.modules, library, None)
     extra, kind = {"imagecodecs": ("jxl", "jxl"), "av": ("video", "mov"), "rawpy": ("raw", "nef")}[library]
-    with pytest.raises(CannotError, match=rf"photovault\[{extra}\]|no decoder that knows it"):
+    with pytest.raises(CannotError, match=rf"photovault\[{extra}\]|no decoder that knows it") as why:
         made(b"II*\0" + bytes(100), Facts(kind=kind))
+    assert why.value.lacks == extra
 
 
 @pytest.mark.parametrize("form", [*FORMS, "MPO"])

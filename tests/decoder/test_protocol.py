@@ -21,7 +21,7 @@ from photovault.decoder.protocol import (
 )
 from photovault.facts import Facts, to_map
 
-ANSWER = {"facts": {"kind": "jpeg"}, "seconds": 0.5, "why": ""}
+ANSWER = {"facts": {"kind": "jpeg"}, "seconds": 0.5, "why": "", "lacks": ""}
 
 
 def reader(data: bytes):
@@ -83,6 +83,8 @@ def test_an_answer() -> None:
         {"seconds": float("inf")},
         {"why": None},
         {"why": "x" * 300},
+        {"lacks": "everything"},
+        {"lacks": ["video"]},
     ],
 )
 def test_an_answer_that_none_of_ours_gives(wrong: dict[str, object]) -> None:

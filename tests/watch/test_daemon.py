@@ -480,10 +480,11 @@ def test_a_pause_can_be_ended_while_no_daemon_runs(house):
 
 def test_spare_time_without_thumbnails_to_make_mends_no_problem(house):
     made = []
-    house.daemon._thumbnails = lambda destination, *_: made.append(destination) or Done()
+    house.daemon._thumbnails = lambda destination, *_: made.append(destination)
     house.answers["main"] = [Done(snapshot="abc", problems=2, thumbnails_left=5)]
     house.go(600)
     assert made == ["main"]
+    assert house.one()["last_success"] == "2026-11-23T12:00:02Z", "nothing was backed up since"
     assert (house.one()["problems"], house.one()["problems_since"]) == (2, "2026-11-23T12:00:02Z")
 
 
@@ -592,16 +593,19 @@ def test_a_slice_that_fails_is_no_failure_of_backups_and_waits(house):
     assert ("thumbnails not made", {"destination": "main", "error": "the disk is gone"}) in house.said
 
 
-def test_asked_to_stop_a_slice_stops_at_its_next_file(house):
+def test_asked_to_stop_a_slice_ends_early_and_keeps_what_it_made(house):
     spare = Spare(house)
     house.go(1)
 
-    def work(_destination, progress, _enough):
+    def work(_destination, progress, enough):
+        assert not enough()
         house.daemon.stop()
+        assert enough(), "though the loop is not asked again"
         progress.advance(1, 1, "a.jpg")
+        return Done(snapshot="def", thumbnails_left=3)
 
     house.daemon._thumbnails = work
     house.go(5)
     assert house.daemon.wait()
     assert spare.slices == []
-    assert ("backup stopped", {"destination": "main"}) in house.said
+    assert house.one()["snapshot"] == "def"

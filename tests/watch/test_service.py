@@ -89,18 +89,23 @@ def test_a_name_with_a_line_feed_makes_no_line():
     assert '"a\\x0aExecStartPre=/bin/evil"' in text
 
 
+def verified(path, home):
+    """What systemd says about a unit."""
+    return subprocess.run(
+        [needed("systemd-analyze"), "verify", "--user", "--man=no", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(home)},
+    )
+
+
 @pytest.mark.parametrize("service", [SERVICE, STATE], ids=["plain", "with variables"])
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path, service):
     path = tmp_path / "photovault.service"
     program = (sys.executable, *service.program[1:])
     path.write_text(unit(Service(program=program, environ=service.environ)))
-    done = subprocess.run(
-        [needed("systemd-analyze"), "verify", "--user", "--man=no", path],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
-    )
+    done = verified(path, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -121,13 +126,7 @@ def test_systemd_rates_the_unit_as_hardened(tmp_path):
 def test_systemd_would_find_something_wrong(tmp_path):
     path = tmp_path / "photovault.service"
     path.write_text(unit(SERVICE).replace("Type=notify", "Type=sometimes").replace("/usr/bin/python3", "python3/"))
-    done = subprocess.run(
-        [needed("systemd-analyze"), "verify", "--user", "--man=no", path],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
-    )
+    done = verified(path, tmp_path)
     assert "sometimes" in done.stderr
 
 
