@@ -28,7 +28,7 @@ from random import Random
 _CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(_CHECKOUT))
 
-from measure import Command, Cost, say, timed  # noqa: E402 - photovault must be found first, for the modules below
+from measure import RSS_UNIT, Command, Cost, peak_of, say, timed  # noqa: E402 - photovault must be found first, for the modules below
 from photovault.app import App, Settings  # noqa: E402 - as above
 from photovault.app.finding import FILE  # noqa: E402 - as above
 from photovault.facts import Facts  # noqa: E402 - as above
@@ -237,8 +237,12 @@ def measure(work: Path, env: Mapping[str, str]) -> Iterator[Figure]:
     cost = _run(work, env, "find", "kotel", "--from", "2010-03", "--until", "2012-08", "--limit", "100")
     yield Figure(what="photovault find, the whole command", value=cost.wall_s * 1000, unit="ms")
     yield from finding(path)
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    yield Figure(what="find: peak memory, this process", value=own / 1e6, unit="MB", target=_MEMORY / 1e6)
+    yield Figure(what="find: peak memory, this process", value=_own_peak() / 1e6, unit="MB", target=_MEMORY / 1e6)
+
+
+def _own_peak() -> int:
+    """The most memory that this process had, in bytes; ru_maxrss of Linux may be that of the process that started this one."""
+    return peak_of(os.getpid()) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
 
 
 def _run(work: Path, env: Mapping[str, str], *words: str) -> Cost:

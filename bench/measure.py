@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Self
 
 _LOOK_EVERY_S = 0.05
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, kilobytes elsewhere
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes there, kilobytes elsewhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def timed(command: Command, env: Mapping[str, str], log: Path, *, until_written:
         end = log.read_text(errors="replace")[-4_000:]
         message = f"exit code {child.returncode} from: {' '.join(command.argv)}\n{end}"
         raise CommandFailedError(message)
-    peak = max(used.ru_maxrss * _RSS_UNIT, watch.peak_bytes)
+    peak = max(used.ru_maxrss * RSS_UNIT, watch.peak_bytes)
     cpu = used.ru_utime + used.ru_stime
     return Cost(wall_s=wall, cpu_s=cpu, peak_bytes=peak, main_bytes=watch.main_bytes)
 
@@ -146,7 +146,7 @@ class _TreeWatch:
 
     def _look(self) -> None:
         while not self._done.wait(_LOOK_EVERY_S):
-            self.main_bytes = max(self.main_bytes, _peak_bytes(self._pid))
+            self.main_bytes = max(self.main_bytes, peak_of(self._pid))
             tree = list(_descendants(self._pid))
             if len(tree) > 1:  # of a lone process the kernel itself knows the peak
                 self.peak_bytes = max(self.peak_bytes, sum(map(_proportional_bytes, tree)))
@@ -172,7 +172,7 @@ def _proportional_bytes(pid: int) -> int:
     return sum(int(row.split()[1]) * 1024 for row in rows if row.startswith("Pss:"))
 
 
-def _peak_bytes(pid: int) -> int:
+def peak_of(pid: int) -> int:
     """Return the most memory that a process ever had, 0 if it has ended or there is no /proc."""
     try:
         rows = Path(f"/proc/{pid}/status").read_text().splitlines()

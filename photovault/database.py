@@ -41,6 +41,8 @@ class Database(sqlite3.Connection):
     """A connection whose errors are ours.  RefusedError: it cannot be used now; DamagedError: run again."""
 
     path: Path
+    replaced = False
+    """Whether a file that was there could not even be opened, and this is a new one."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> _Cursor:  # noqa: ANN401 - as in the base class
         """Run one statement."""
@@ -121,7 +123,9 @@ def open_database(path: Path, schema: str, version: int) -> Database:
         try:
             return _open(path, schema, version)
         except DamagedError:
-            return _open(path, schema, version)
+            db = _open(path, schema, version)
+            db.replaced = True
+            return db
     except (sqlite3.DatabaseError, OSError) as error:
         raise RefusedError(f"cannot use {path}: {error}", "check free space and permissions there") from None
 

@@ -23,11 +23,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
-from photovault.errors import DamageError, PhotovaultError, RefusedError, StorageError, UsageError
+from photovault.durable import FULL, create, name_new, sync, sync_folder
+from photovault.errors import DamageError, PhotovaultError, RefusedError, StorageError, UndecodableError, UsageError
 from photovault.model import Entry, EntryKind, Problem
 from photovault.names import plan_names
 from photovault.photos.rules import PHOTOS, RAW, VIDEOS
 from photovault.vault.format import shown
+from photovault.vault.places import windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from photovault.workers import Workers
 
 _WHOLE = 16 * 1024 * 1024  # bytes of a file that is fetched at once
-_WINDOW = 8 * 1024 * 1024
 _AHEAD = 8
 _EXTENDED_TIME = 0x5455  # "UT", Info-ZIP: seconds since 1970 UTC
 _ZIP64 = 1 << 30
@@ -57,6 +58,7 @@ class ExportReport:
     Attributes:
         links: how many links were left out.
         damaged: files that cannot be exported because of missing or damaged objects.
+        problems: files that nothing on this computer decodes.
         renamed: files under another name; no failure.
     """
 
@@ -64,6 +66,7 @@ class ExportReport:
     size: int = 0
     links: int = 0
     damaged: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
     renamed: tuple[Problem, ...] = ()
 
 
@@ -81,6 +84,7 @@ class _Tally:
     size: int = 0
     links: int = 0
     damaged: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     renamed: list[Problem] = field(default_factory=list)
 
 
@@ -114,6 +118,8 @@ def run_export(
         for one, data in workers.ordered(lambda one: _fetched(fetcher, one), walk.wanted(root), _AHEAD):
             try:
                 pieces = [data] if isinstance(data, bytes) else _checked(fetcher, one, data)
+            except UndecodableError as error:
+                walk.tally.problems.append(Problem(path=one.path, what=error.what, hint=error.hint))
             except DamageError as error:
                 walk.damaged(one.path, error)
             else:
@@ -194,6 +200,7 @@ class _Walk:
             size=tally.size,
             links=tally.links,
             damaged=tuple(tally.damaged),
+            problems=tuple(tally.problems),
             renamed=tuple(tally.renamed),
         )
 
@@ -234,7 +241,7 @@ def _check(entry: Entry, digest: bytes) -> None:
 
 def _pieces(fetcher: Fetcher, places: tuple[Place, ...]) -> Iterator[bytes]:
     """The plaintext of a file, some megabytes at a time.  Raises DamageError."""
-    for window in _windows(places):
+    for window in windows(places):
         found = fetcher.fetch(window)
         for place in window:
             data = found[place.region.record.part_id]
@@ -243,20 +250,6 @@ def _pieces(fetcher: Fetcher, places: tuple[Place, ...]) -> Iterator[bytes]:
             if isinstance(data, PhotovaultError):
                 raise DamageError(data.what)
             yield data
-
-
-def _windows(places: tuple[Place, ...]) -> Iterator[list[Place]]:
-    """Parts to fetch at once: up to 8 MiB, or a whole group, which is decoded as one."""
-    window: list[Place] = []
-    size = 0
-    for place in places:
-        if window and size + place.region.record.length > _WINDOW and not place.is_with(window[-1]):
-            yield window
-            window, size = [], 0
-        window.append(place)
-        size += place.region.record.length
-    if window:
-        yield window
 
 
 def _add(archive: zipfile.ZipFile, one: _Wanted, pieces: Iterable[bytes]) -> None:
@@ -325,12 +318,12 @@ def new_file(path: Path, token: str) -> Iterator[IO[bytes]]:
         raise _taken(path)
     temporary = path.with_name(f".photovault-{token}.tmp")
     try:
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        fd = create(temporary)
         try:
-            with open(fd, "w+b") as file:
+            with open(fd, "wb") as file:
                 yield file
                 file.flush()
-                os.fsync(fd)
+                sync(fd)
             _name(temporary, path)
         finally:
             with suppress(FileNotFoundError):
@@ -344,31 +337,16 @@ def _taken(path: Path) -> UsageError:
 
 
 def _name(temporary: Path, path: Path) -> None:
-    """Give the file its name, but never one that is taken: a link fails then, a rename would overwrite."""
     try:
-        os.link(temporary, path)
+        name_new(temporary, path)
     except FileExistsError:
         raise _taken(path) from None
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EACCES):
-            raise
-        if os.path.lexists(path):  # this disk has no links: look first
-            raise _taken(path) from None
-        os.rename(temporary, path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
     with suppress(OSError):  # not every system can
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync_folder(path.parent)
 
 
 def _refusal(error: OSError, path: Path) -> RefusedError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    full = error.errno in FULL or error.errno == errno.EFBIG
     hint = (
         "make room there or name another disk; nothing was left behind"
         if full

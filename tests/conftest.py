@@ -6,16 +6,19 @@ import json
 import os
 import signal
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 
-from photovault.cli.main import main
+from photovault.cli.main import COMMANDS, command_line, main
+from photovault.crypto.wrap import stretch_password
 from photovault.decoder.host import Decoders as _RealDecoders
 from tests.support.eyes import Record, fake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tests.support.servers import SeaweedFS, WsgiDAV
@@ -56,6 +59,23 @@ def eyes(monkeypatch: pytest.MonkeyPatch) -> Record:
     record = Record()
     monkeypatch.setattr("photovault.decoder.host.Decoders", fake(record))
     return record
+
+
+@pytest.fixture(autouse=True)
+def _nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What always has the same result is computed once for all tests: a password's key, and the commands that were named."""
+    monkeypatch.setattr("photovault.vault.slots.stretch_password", _stretched)
+    monkeypatch.setattr("photovault.cli.main.command_line", _command_line)
+    monkeypatch.setattr(typer.main, "get_command", _parser)
+
+
+_stretched = cache(stretch_password)
+_parser = cache(typer.main.get_command)
+_of_commands = cache(command_line)
+
+
+def _command_line(words: Sequence[str]) -> typer.Typer:
+    return _of_commands(frozenset(COMMANDS.keys() & set(words)))
 
 
 @pytest.fixture

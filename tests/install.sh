@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the programs of the system that the tests use: an SSH server, strace, rclone, systemd-analyze, exiftool, age and unzip
+# Installs the programs of the system that the tests use: an SSH server, strace, rclone, systemd-analyze, exiftool, age, unzip and djxl
 # (Debian, Ubuntu).
 # It does so as root or with a sudo that asks nobody. Elsewhere it says what is missing; tests that need it are skipped,
 # unless the variable PHOTOVAULT_TESTS_NEED_ALL is set, which makes them fail.
@@ -17,6 +17,7 @@ needs systemd-analyze systemd
 needs exiftool libimage-exiftool-perl
 needs age age
 needs unzip unzip
+needs djxl libjxl-tools
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ]; then

@@ -730,7 +730,7 @@ def test_a_photo_that_is_stored_as_jpeg_xl_is_restored_through_the_whole_program
     with computer.app(storage).session() as session, Workers(1) as workers:
         writer = Writer(session.vault, workers)
         group = make.group([make.JPEG[:99], make.JPEG[99:]], 0, session.vault.keyring)
-        writer._add([record for record, _ in group], make.JPEG_XL)
+        writer._add(group)
         entry = Entry(
             name=b"a.jpg",
             kind=EntryKind.FILE,

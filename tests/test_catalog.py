@@ -259,18 +259,27 @@ def test_a_rotten_row_is_not_taken_over(tmp_path: Path, tree: Catalog) -> None:
 
 def test_files_that_are_owed_a_look_are_remembered_until_they_had_it(catalog: Catalog) -> None:
     files = [(stamp(b"a.jpg"), b"{}"), (stamp(b"b.jpg", ino=2), b"{}")]
-    catalog.put_folder(SOURCE, b"2020", folder(), files, {b"b.jpg", b"not there"})
-    catalog.put_folder("/other", b"", folder(), files, {b"a.jpg", b"b.jpg"})
-    assert catalog.owed(known(catalog, b"2020").number) == {b"b.jpg"}
+    catalog.put_folder(SOURCE, b"2020", folder(), files, {b"b.jpg": "", b"not there": ""})
+    catalog.put_folder("/other", b"", folder(), files, {b"a.jpg": "", b"b.jpg": ""})
+    assert catalog.owed(known(catalog, b"2020").number) == {b"b.jpg": ""}
     assert (catalog.owed_in(SOURCE), catalog.owed_in("/other"), catalog.owed_in("/nowhere")) == (1, 2, 0)
     catalog.put_folder(SOURCE, b"2020", folder(), files)
-    assert (catalog.owed(known(catalog, b"2020").number), catalog.owed_in(SOURCE)) == (set(), 0)
+    assert (catalog.owed(known(catalog, b"2020").number), catalog.owed_in(SOURCE)) == ({}, 0)
     catalog.drop_folder("/other", b"")
     assert catalog.owed_in("/other") == 0
 
 
+def test_files_that_wait_for_an_extra_are_owed_a_look_when_it_is_there(catalog: Catalog) -> None:
+    files = [(stamp(name, ino=number), b"{}") for number, name in enumerate((b"a.mp4", b"b.mp4", b"c.nef"))]
+    catalog.put_folder(SOURCE, b"", folder(), files, {b"a.mp4": "video", b"b.mp4": "video", b"c.nef": "raw"})
+    assert (catalog.owed_in(SOURCE), catalog.lacking_in(SOURCE)) == (0, {"video": 2, "raw": 1})
+    catalog.wake(["video", "jxl"])
+    assert catalog.owed(known(catalog, b"").number) == {b"a.mp4": "", b"b.mp4": "", b"c.nef": "raw"}
+    assert (catalog.owed_in(SOURCE), catalog.lacking_in(SOURCE)) == (2, {"raw": 1})
+
+
 def test_what_is_owed_is_taken_over_with_the_rest(catalog: Catalog, tmp_path: Path) -> None:
-    catalog.put_folder(SOURCE, b"", folder(), [(stamp(b"a.jpg"), b"{}")], {b"a.jpg"})
+    catalog.put_folder(SOURCE, b"", folder(), [(stamp(b"a.jpg"), b"{}")], {b"a.jpg": ""})
     other = Catalog(tmp_path / "other.sqlite")
     other.take_over(catalog, lambda _: True, lambda _: ())
     assert other.owed_in(SOURCE) == 1

@@ -36,7 +36,7 @@ PLANTED = {
     "the terminal lives in cli": ("restore.py", "import rich.console"),
     "SQLite lives in database": ("check.py", "import sqlite3"),
     "ignore patterns live in photos, the keyring in device, the user's folders in app": (
-        "config.py",
+        "config/file.py",
         "import platformdirs",
     ),
     "the gate sees storages, never the vault's insides": ("gate/door.py", "import photovault.crypto.keys"),

@@ -22,7 +22,7 @@ from photovault.library import ALIKE, SAME, Key, Library, Query, Row
 from photovault.library.albums import NAME, read_albums
 from photovault.library.alike import DISTANCE, pairs
 from photovault.library.moments import COUNT_BITS, ids_between, second_of
-from photovault.library.tokens import _cells, _place_marks, words
+from photovault.library.tokens import FOLDERS_MAX, _cells, _place_marks, words
 from photovault.model import Counts, Entry, EntryKind, Snapshot
 from photovault.vault import format as fmt
 from photovault.vault.vault import NamedSnapshot
@@ -495,7 +495,7 @@ def test_a_later_version_begins_anew(trips: Desk) -> None:
     trips.library._db.execute("PRAGMA user_version = 99")
     trips.library.close()
     trips.library = Library(trips.path)
-    assert trips.library.is_empty()
+    assert trips.library.standing().photos == 0
 
 
 def test_without_full_text_search_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -538,6 +538,24 @@ def test_pictures_that_look_alike(desk: Desk) -> None:
     assert desk.find(duplicates=ALIKE) == ["a.jpg", "b.jpg", "far.jpg", "later.jpg"]
     assert desk.find(desk.known[0], duplicates=ALIKE) == ["a.jpg", "b.jpg"]
     assert desk.rows(duplicates=ALIKE, text="later")[0].duplicates == (b"far.jpg",)
+    desk.show(first[2])  # what it is like is in another snapshot only
+    assert desk.find(duplicates=ALIKE) == []
+
+
+def test_a_folder_deeper_than_its_marks_holds_what_is_in_it_only(desk: Desk) -> None:
+    tree = [("x", [file("a.jpg")]), ("y", [file("b.jpg")])]
+    for _ in range(FOLDERS_MAX + 1):
+        tree = [("d", tree)]
+    desk.show(*tree)
+    deep = "d/" * (FOLDERS_MAX + 1)
+    assert desk.find(folder=f"{deep}y".encode()) == [f"{deep}y/b.jpg"]
+
+
+def test_pictures_of_one_colour_are_like_no_other(desk: Desk) -> None:
+    hashes = {"black": 0, "soot": 0, "white": 1, "snow": 1, "dim": 0b111}
+    desk.show(*(file(f"{name}.jpg", phash=one) for name, one in hashes.items()))
+    assert desk.find(duplicates=ALIKE) == []
+    assert desk.rows(text="snow")[0].duplicates == ()
 
 
 @given(

@@ -55,7 +55,9 @@ def read_recipient(text: str) -> bytes:
     if len(values) < _CHECKSUM or _polymod([*expanded, *values]) != 1:
         raise ValueError
     recipient = _bytes_of(values[:-_CHECKSUM])
-    for_recipient(bytes(KEY), recipient, bytes(SECRET))  # such a point shows with any key: all of them are multiples of 8
+    for_recipient(
+        bytes(KEY), recipient, bytes(SECRET)
+    )  # such a point shows with any key: all of them are multiples of 8
     return recipient
 
 

@@ -65,6 +65,12 @@ class Shelf:
         info = self._target.lstat(path)
         return None if info is None else info.st_size if _is_file(info) else -1
 
+    def names(self, folder: Path) -> list[bytes]:
+        """The names in a folder; none if it cannot be read: to look at a file in it will say why."""
+        with suppress(OSError):
+            return os.listdir(self._target.path(*folder))
+        return []
+
     def digest(self, path: Path) -> bytes:
         """SHA-256 of the file there, empty if it cannot be read."""
         return read_back(self._target.path(*path))
@@ -93,9 +99,9 @@ class Reading:
         return self._known[key]
 
 
-def digest_of(stream: Stream) -> bytes:
-    """SHA-256 of all that is left in ``stream``."""
-    digest = hashlib.sha256()
+def digest_of(stream: Stream, front: bytes = b"") -> bytes:
+    """SHA-256 of all that is left in ``stream``, behind the ``front`` that was read already."""
+    digest = hashlib.sha256(front)
     while data := stream.read(PIECE):
         digest.update(data)
     return digest.digest()

@@ -132,7 +132,10 @@ class FilesPart:
             info = os.lstat(path)
         except (OSError, ValueError):
             return None
-        if not stat.S_ISREG(info.st_mode) or b"/" in name or not path.startswith(self._root + b"/"):
+        if not stat.S_ISREG(info.st_mode) or b"/" in name:
+            return None
+        if not path.startswith(self._root + b"/"):
+            self.problems.append(Problem(path=shown(path), what="a link leads there, out of the library; left out"))
             return None
         member = _of_folder(Key(self._number, len(self._members)), folder, name, info, path)
         self._members.append(member)

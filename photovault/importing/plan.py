@@ -7,7 +7,7 @@ its sidecars stay away, too.  A digest is asked for only where two sizes are equ
 
 Guarantee: the plan names each path once; the same input and library give the same plan, and the plan of a repeated run
 holds only what is missing.  Not guaranteed: notes (sidecars) of a photo that is there already are not replaced by newer
-ones; they are named.
+ones; they are named, or counted where Google writes them anew each time.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ class Library(Protocol):
     def size(self, path: Path) -> int | None:
         """Bytes of the file at ``path``; None if nothing is there, -1 if it is no file."""
 
+    def names(self, folder: Path) -> Iterable[bytes]:
+        """The names in a folder; none if it is not there."""
+
     def digest(self, path: Path) -> bytes:
         """SHA-256 of the file at ``path``, empty if it cannot be read."""
 
@@ -64,7 +67,8 @@ class ImportPlan:
 
     Attributes:
         copies: in the order in which they were planned.
-        there: files that are in the library already.
+        there: files that are in the library already, with the same bytes.
+        older: notes of which the library has another version, which stays.
         twins: files with the same bytes as another one that is imported.
         albums: (name, paths), in the order in which they were met.
         problems: files that cannot be imported.
@@ -72,6 +76,7 @@ class ImportPlan:
 
     copies: tuple[Copy, ...]
     there: tuple[Copy, ...]
+    older: tuple[Copy, ...]
     twins: tuple[Incoming, ...]
     albums: tuple[tuple[str, tuple[Path, ...]], ...]
     problems: tuple[Problem, ...]
@@ -101,9 +106,11 @@ class _Planning:
         self._digests = digests
         self._sizes = sizes
         self._planned: dict[object, Incoming] = {}
+        self._names: dict[Path, set[object]] = {}
         self._contents: dict[bytes, Path] = {}
         self._copies: list[Copy] = []
         self._there: list[Copy] = []
+        self._older: list[Copy] = []
         self._albums: dict[str, dict[Path, None]] = {}
         self._problems: list[Problem] = []
         self._twins: list[Incoming] = []
@@ -112,6 +119,7 @@ class _Planning:
         return ImportPlan(
             copies=tuple(self._copies),
             there=tuple(self._there),
+            older=tuple(self._older),
             twins=tuple(self._twins),
             albums=tuple((name, tuple(paths)) for name, paths in self._albums.items()),
             problems=tuple(self._problems),
@@ -175,9 +183,16 @@ class _Planning:
             return "there" if same else ""
         size = self._library.size(path)
         if size is None:
-            return "free"
+            return "" if self._is_taken(path) else "free"
         same = size == file.member.size and self._library.digest(path) == self._digests.of(file)
         return "there" if same else ""
+
+    def _is_taken(self, path: Path) -> bool:
+        """Whether the library has another name that some disk takes for this one."""
+        folder, name = path[:-1], path[-1:]
+        if folder not in self._names:
+            self._names[folder] = {_folded((one,)) for one in self._library.names(folder)}
+        return _folded(name) in self._names[folder]
 
     def _put(self, file: Incoming, path: Path) -> None:
         fits = self._fits(file, path)
@@ -185,8 +200,8 @@ class _Planning:
             self._copies.append(Copy(incoming=file, path=path))
         elif fits and _folded(path) in self._planned:
             self._twins.append(file)
-        elif fits or file.name.endswith(b".json"):  # Takeout writes its notes anew each time
-            self._there.append(Copy(incoming=file, path=path))
+        elif fits or file.rewritten:
+            (self._there if fits else self._older).append(Copy(incoming=file, path=path))
         else:
             self._problems.append(
                 Problem(path=file.member.where, what="differs from the one in the library, which stays")

@@ -27,7 +27,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from photovault.importing import albums
-from photovault.importing.copying import PIECE
+from photovault.importing.copying import PIECE, digest_of
 from photovault.importing.looking import When, look, own_date
 from photovault.importing.plan import is_main, is_video
 from photovault.importing.values import Incoming, Key, Together, UnreadableError
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from photovault.facts import Facts
     from photovault.importing.template import Template
-    from photovault.importing.values import Member, Opening, Part, Stream
+    from photovault.importing.values import Member, Opening, Part
     from photovault.model import Problem
     from photovault.progress import Progress
 
@@ -50,10 +50,18 @@ _TITLE_MAX = 4096
 _NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEARS = re.compile(
-    r"(?:photos|pictures|fotos|foto|foton|foto's|billeder|bilder|kuvat|zdjęcia|fotky|fotografie) "
-    r"(?:from|von|de|del|dal|do|uit|från|fra|z|ze|vuodelta) (?:19|20)\d\d",
+    r"(?:photos|pictures|fotos|foto|foton|foto's|billeder|bilder|kuvat|zdjęcia|fotky|fotografie|фото|фотографии) "
+    r"(?:from|von|de|del|dal|do|uit|från|fra|z|ze|vuodelta|за|от) (?:19|20)\d\d|"
+    r"(?:19|20)\d\d ?(?:年の写真|年的照片|年的相片|년의? 사진| fotoğraf\w*)",
     re.IGNORECASE,
 )
+_ARCHIVE = frozenset(
+    (
+        *("archive", "archiv", "archivé", "archivo", "archivio", "archief", "archiwum", "arquivo", "arkiv", "arkisto"),
+        *("архив", "アーカイブ", "归档", "failed videos"),
+    )
+)
+_PRODUCT = re.compile(rb"(?:.*/)?Google [^/]+/[^/]+", re.DOTALL)
 _TRASH = frozenset(
     (
         *("trash", "bin", "papierkorb", "corbeille", "papelera", "lixeira", "cestino", "prullenbak", "kosz"),
@@ -105,11 +113,15 @@ def _seconds(value: object) -> int | None:
 
 @dataclass(slots=True, kw_only=True)
 class Folder:
-    """What one folder of the Takeout holds, over all parts.  Several members may have one name."""
+    """What one folder of the Takeout holds, over all parts.  Several members may have one name.
+
+    ``inner``: it lies where Takeout has its years and albums, in ``Google Photos``, ``Google Fotos`` ...
+    """
 
     photos: dict[Key, tuple[Member, Facts, bytes]] = field(default_factory=dict)
     notes: dict[Key, tuple[Member, Note, bytes]] = field(default_factory=dict)
     album: str = ""
+    inner: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,7 +138,8 @@ class Gathered:
     """What is to be imported, and what did not match.
 
     Attributes:
-        sets: in the order of folders and names, those of years before those of albums.
+        sets: in the order of folders and names; those with notes before the others, so that of two copies the one with
+            notes is taken; those of years before those of albums.
         bare: photos without notes.
         lonely: notes without a photo.
         trashed: how many photos were left out because they are in the trash.
@@ -160,19 +173,13 @@ def _take(found: Survey, part: Part, member: Member, opening: Callable[[], Openi
         elif is_media(member.name):
             with opening() as stream:
                 facts, front = look(stream, member)
-                digest = b"" if part.again else _digest(front, stream)
+                digest = b"" if part.again else digest_of(stream, front)
             found.folders[folder].photos[member.key] = (member, facts, digest)
+            found.folders[folder].inner |= _PRODUCT.fullmatch(member.folder) is not None
         else:
             found.others += 1
     except UnreadableError as error:
         found.problems.append(error.problem)
-
-
-def _digest(front: bytes, stream: Stream) -> bytes:
-    digest = hashlib.sha256(front)
-    while data := stream.read(PIECE):
-        digest.update(data)
-    return digest.digest()
 
 
 def _take_notes(found: Survey, folder: bytes, member: Member, opening: Callable[[], Opening]) -> None:
@@ -192,7 +199,8 @@ def _take_notes(found: Survey, folder: bytes, member: Member, opening: Callable[
 
 def gather(found: Survey, template: Template, *, trash: bool) -> Gathered:
     """Join photos and notes, and say where each set belongs.  Pure."""
-    sets: list[Together] = []
+    noted: list[Together] = []
+    others: list[Together] = []
     bare: list[str] = []
     lonely: list[str] = []
     trashed = 0
@@ -203,10 +211,10 @@ def gather(found: Survey, template: Template, *, trash: bool) -> Gathered:
             if not trash and (_in_trash(name) or joined.is_trashed(one)):
                 trashed += len(one)
             else:
-                sets.append(joined.together(one, used))
+                (noted if joined.is_noted(one) else others).append(joined.together(one, used))
         bare += joined.bare
         lonely += joined.lonely
-    return Gathered(sets=tuple(sets), bare=tuple(bare), lonely=tuple(lonely), trashed=trashed)
+    return Gathered(sets=(*noted, *others), bare=tuple(bare), lonely=tuple(lonely), trashed=trashed)
 
 
 def _in_trash(folder: bytes) -> bool:
@@ -214,8 +222,11 @@ def _in_trash(folder: bytes) -> bool:
 
 
 def _album(name: bytes, folder: Folder) -> str:
-    """The album that a folder stands for; folders of years have titles, too, and are none."""
-    return "" if not folder.album or _YEARS.fullmatch(folder.album) or _YEARS.fullmatch(_text(name)) else folder.album
+    """The album that a folder stands for: by its notes, or where those are missing by its name; a year is none."""
+    text = _text(name)
+    is_plain = not folder.inner or text.lower() in _ARCHIVE or _in_trash(name)
+    title = folder.album or ("" if is_plain else text)
+    return "" if _YEARS.fullmatch(title) or _YEARS.fullmatch(text) else title
 
 
 def _text(name: bytes) -> str:
@@ -238,7 +249,7 @@ class _Joined:
         self.bare = [
             folder.photos[key][0].where
             for group in self.groups
-            if not any(key in self._note_of for key in group)
+            if not self.is_noted(group)
             for key in group
             if is_main(folder.photos[key][0].name)
         ]
@@ -259,6 +270,10 @@ class _Joined:
             (key, (number[member.name], turn[key])) for key, (member, _, _) in self._folder.photos.items()
         ]
         return links + [(key, (note, turn[key])) for key, note in self._note_of.items()]
+
+    def is_noted(self, group: list[Key]) -> bool:
+        """Whether Google says anything of these photos."""
+        return any(key in self._note_of for key in group)
 
     def is_trashed(self, group: list[Key]) -> bool:
         return any(self._note(key).trashed for key in group)
@@ -315,7 +330,8 @@ class _Joined:
     def _notes(self, note: Key, photo: Member) -> Incoming:
         member, said, digest = self._folder.notes[note]
         mtime_ns = member.mtime_ns if said.taken is None else said.taken * _NS
-        return Incoming(member=member, name=photo.name + b".json", mtime_ns=mtime_ns, digest=digest, main=False)
+        name = photo.name + b".json"
+        return Incoming(member=member, name=name, mtime_ns=mtime_ns, digest=digest, main=False, rewritten=True)
 
 
 def _components(links: Sequence[tuple[Key, object]]) -> list[list[Key]]:

@@ -92,6 +92,7 @@ class Incoming:
         mtime_ns: time that the copy gets.
         digest: SHA-256, if known already.
         main: a picture or video of its own; others (sidecars) go with theirs.
+        rewritten: notes that differ each time they are asked for; the ones in the library stay.
     """
 
     member: Member
@@ -99,6 +100,7 @@ class Incoming:
     mtime_ns: int
     digest: bytes = b""
     main: bool = True
+    rewritten: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import combinations, pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -21,6 +21,11 @@ _CHAIN_MAX: Final = 256
 _CUTS: Final = (0, 11, 22, 33, 44, 54, 64)
 _BANDS: Final = tuple(((1 << high) - 1) ^ ((1 << low) - 1) for low, high in pairwise(_CUTS))
 _MASKS: Final = tuple(one | other for one, other in combinations(_BANDS, 2))
+
+
+def tells(phash: int | None) -> TypeGuard[int]:
+    """Whether a hash says anything: that of a picture of one colour has no bit but the first, which is its brightness."""
+    return phash is not None and phash >> 1 != 0
 
 
 def pairs(fresh: Collection[int], known: Collection[int]) -> Iterator[tuple[int, int]]:

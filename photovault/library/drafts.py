@@ -14,6 +14,7 @@ from photovault import gazetteer
 from photovault.facts import from_map, to_map
 from photovault.library.moments import time_of
 from photovault.library.values import Member, Row
+from photovault.photos.rules import ALBUMS
 from photovault.photos.sets import Role, sets_of
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ class Draft(NamedTuple):
 
 
 def drafts(folder: bytes, entries: Sequence[tuple[int, Entry]]) -> Iterator[Draft]:
-    """The rows of a folder's files, given with the number of their page."""
-    by_name = {entry.name: (page, entry) for page, entry in entries}
-    for one in sets_of([(entry.name, entry.facts) for _, entry in entries]):
+    """The rows of a folder's files, given with the number of their page; the file of album names is no photo."""
+    by_name = {entry.name: (page, entry) for page, entry in entries if entry.name != ALBUMS}
+    for one in sets_of([(name, entry.facts) for name, (_, entry) in by_name.items()]):
         page, entry = by_name[one.primary]
         when, second = time_of(one.facts.taken, entry.mtime_ns)
         place, region = _where(one.facts)

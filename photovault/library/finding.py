@@ -20,7 +20,7 @@ from photovault.errors import UsageError
 from photovault.gazetteer import distance_km, is_in
 from photovault.library import drafts
 from photovault.library.albums import album_list
-from photovault.library.alike import pairs
+from photovault.library.alike import pairs, tells
 from photovault.library.moments import COUNT_BITS, ids_between, second_of
 from photovault.library.tokens import expression
 from photovault.library.values import ALIKE, SAME, Found, Key, Query, Row
@@ -183,7 +183,7 @@ class Finding:
 
     def _near(self, row: Row) -> set[int]:
         """The hash of a row, and those near it, as they are kept."""
-        if row.facts.phash is None:
+        if not tells(row.facts.phash):
             return set()
         own = row.facts.phash - _SIGN
         near = self._db.execute("SELECT other FROM alike WHERE one = ? LIMIT ?", (own, _DUPLICATES_MAX))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from photovault.errors import DamageError, MissingError
 from photovault.library import albums, drafts
+from photovault.library.alike import tells
 from photovault.library.moments import COUNT_BITS
 from photovault.library.schema import REACHABLE
 from photovault.library.tokens import tokens
@@ -212,7 +213,7 @@ class Indexing:
         """Keep what rows are found by."""
         contents = [(content, number) for number, row in rows for content in drafts.contents(row)]
         self._db.executemany("INSERT INTO contents VALUES (?, ?)", contents)
-        hashes = [(row.facts.phash - _SIGN, number) for number, row in rows if row.facts.phash is not None]
+        hashes = [(row.facts.phash - _SIGN, number) for number, row in rows if tells(row.facts.phash)]
         self._db.executemany("INSERT INTO hashes VALUES (?, ?)", hashes)
         self._words += [(number, tokens(row)) for number, row in rows]
 

@@ -52,9 +52,10 @@ class Library:
         """Forget what was not committed."""
         self._db.close()
 
-    def is_empty(self) -> bool:
-        """Whether nothing was ever put in."""
-        return self._db.execute("SELECT 1 FROM folders LIMIT 1").fetchone() is None
+    @property
+    def replaced(self) -> bool:
+        """Whether there was a file that could not even be opened, and this is a new one."""
+        return self._db.replaced
 
     def knows(self, snapshot: bytes) -> bool:
         """Whether all of a snapshot is in the library."""

@@ -59,6 +59,10 @@ class Looked(Protocol):
     def why(self) -> str:
         """Why it could not be looked at; empty when it could."""
 
+    @property
+    def lacks(self) -> str:
+        """The extra of this package without which there is no thumbnail; empty when none is missing."""
+
 
 class Looking(Protocol):
     """A look at files that goes on elsewhere; it has its own hold of the files."""
@@ -76,6 +80,7 @@ class Seen(NamedTuple):
         seconds: what that cost, in seconds of a processor.
         tried: a thumbnail was asked for and answered, so it need not be asked for again.
         why: why it could not be looked at; empty when it could.
+        lacks: the extra of this package without which there is no thumbnail; empty when none is missing.
     """
 
     facts: Facts = NOTHING
@@ -83,6 +88,7 @@ class Seen(NamedTuple):
     seconds: float = 0.0
     tried: bool = False
     why: str = ""
+    lacks: str = ""
 
 
 class Look:
@@ -130,7 +136,7 @@ class Look:
         if one is None:
             return unseen(name, self._why)
         facts = by_name(name) if one.why and not one.facts.kind else one.facts
-        return Seen(facts, one.thumbnail, one.thumbnail_seconds, self._thumbnails, one.why)
+        return Seen(facts, one.thumbnail, one.thumbnail_seconds, self._thumbnails, one.why, one.lacks)
 
 
 def unseen(name: bytes, why: str) -> Seen:

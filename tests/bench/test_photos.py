@@ -33,7 +33,7 @@ def photos() -> Iterator[Any]:
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, SCRIPT, "--runs", "1", "--tools", "restic", *words]
+    command = [sys.executable, SCRIPT, "--quick", "--runs", "1", "--tools", "restic", *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

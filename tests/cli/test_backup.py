@@ -223,6 +223,18 @@ def test_thumbnails_are_counted_and_what_is_left_is_said_with_its_command(
     assert "thumbnail" not in photovault("backup", photos).out
 
 
+def test_all_thumbnails_says_what_is_missing_for_some(
+    photovault: Callable, vault: Path, photos: Path, eyes: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photovault.decoder.host.installed", list)
+    eyes.answer = lambda _, looked: looked._replace(thumbnail=b"", why="no", lacks="video" if looked.thumbnail else "")
+    assert "pip" not in photovault("backup", photos).out, "not each time"
+    done = photovault("backup", photos, "--all-thumbnails")
+    assert "4 photos and videos without one: pip install 'photovault[video]'" in done.out
+    value = photovault("backup", photos, "--all-thumbnails", "--json").json
+    assert (value["thumbnails_lacking"], value["thumbnails_left"]) == ({"video": 4}, 0)
+
+
 def test_a_picture_that_does_not_decode_is_named_and_is_no_failure(
     photovault: Callable, vault: Path, photos: Path
 ) -> None:

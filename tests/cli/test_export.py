@@ -231,6 +231,31 @@ def test_a_disk_without_links_gets_the_file_too(
     assert left_over(tmp_path) == []
 
 
+def test_a_disk_without_links_does_not_lose_what_came_meanwhile(photovault, photos, tmp_path, monkeypatch) -> None:
+    def link(_temporary, path) -> None:
+        path.write_bytes(b"mine")
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    assert photovault("export", "--to", tmp_path / "x.zip").code == 2
+    assert (tmp_path / "x.zip").read_bytes() == b"mine"
+    assert left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize("whole", [1_000_000, 100_000_000])
+def test_bytes_that_are_not_those_of_the_snapshot_do_not_go_in(
+    photovault, photos, tmp_path, monkeypatch, whole: int
+) -> None:
+    """The parts open and are what they say, and still are not the file."""
+    monkeypatch.setattr(export, "_WHOLE", whole)
+    pieces = export._pieces
+    monkeypatch.setattr(export, "_pieces", lambda *args: reversed(list(pieces(*args))))
+    done = photovault("export", "Pictures/movie.mp4", "Pictures/twin.jpg", "--to", tmp_path / "x.zip", "--json")
+    assert (done.code, [one["path"] for one in done.json["damaged"]]) == (13, ["Pictures/movie.mp4"])
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        assert archive.namelist() == ["Pictures/twin.jpg"]
+
+
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
 @pytest.mark.parametrize("name", ["x.zip", "x.zip.age"])
 def test_an_export_that_ends_early_leaves_nothing(

@@ -160,6 +160,7 @@ def test_albums_come_with_the_photos(photovault: Callable, photos: Path) -> None
     (row,) = photovault("find", "--album", "best", "--json").json["rows"]
     assert (row["path"], row["albums"]) == ("P/Gita/IMG_1.jpg", ["Best"])
     assert photovault("catalog", "status", "--json").json["albums"] == {"Best": 1}
+    assert "photovault-albums" not in photovault("find").out
 
 
 def test_another_computer_finds_with_the_vault_alone_and_reads_no_photo(
@@ -199,6 +200,12 @@ def test_a_rotten_catalog_is_made_again_with_a_word_about_it(
     done = photovault("find")
     assert (done.code, done.out) == (0, found)
     assert "search catalog was damaged" in done.err
+    assert photovault("find").err == ""
+
+
+def test_a_catalog_with_nothing_in_it_yet_is_not_called_damaged(photovault: Callable, photos: Path) -> None:
+    photovault("backup", str(photos))
+    assert photovault("catalog", "status").out.startswith("0 photos")
     assert photovault("find").err == ""
 
 

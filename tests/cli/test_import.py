@@ -70,7 +70,7 @@ def test_help_begins_with_examples(photovault: Callable, what: str) -> None:
         ["takeout", "gone.zip", "--to", "out"],
         ["takeout", "--to", "out"],
         ["folder", "gone", "--to", "out"],
-        ["folder", ".", "--to", "out", "--template", "{yeer}"],
+        ["folder", ".", "--to", "out", "--layout", "{yeer}"],
         ["apple-photos", ".", "--to", "out"],
         ["nothing"],
     ],
@@ -116,6 +116,14 @@ def test_albums_of_several_imports_come_together(photovault: Callable, tmp_path:
     assert found == [{"name": "Rome", "photos": ["2021/05/a.jpg", "undated/b.jpg"]}]
 
 
+def test_two_albums_of_one_name_become_one(photovault: Callable, takeout: Path, tmp_path: Path) -> None:
+    twice = [{"name": "A", "photos": ["one.jpg"]}, {"name": "A", "photos": ["two.jpg"]}]
+    put(tmp_path / "out/photovault-albums.json", json.dumps({"version": 1, "albums": twice}).encode())
+    photovault("import", "takeout", takeout, "--to", tmp_path / "out")
+    (found,) = json.loads((tmp_path / "out/photovault-albums.json").read_bytes())["albums"]
+    assert found["photos"][:2] == ["one.jpg", "two.jpg"]
+
+
 @pytest.mark.parametrize(
     "data", [b"mine", b'{"version": 2, "albums": []}', b'{"version": 1, "albums": [{"name": 5}]}', b"[" * 10**5]
 )
@@ -125,7 +133,7 @@ def test_a_file_of_albums_that_is_not_ours_stays(
     put(tmp_path / "out" / "photovault-albums.json", data)
     done = photovault("import", "takeout", takeout, "--to", tmp_path / "out")
     assert (done.code, "move it away" in done.err) == (1, True)
-    assert (tmp_path / "out" / "photovault-albums.json").read_bytes() == data
+    assert tree(tmp_path / "out") == {"photovault-albums.json": data}  # nothing is copied before that is mended
 
 
 def test_a_bar_on_a_terminal_and_names_that_cannot_steer_it(tmp_path: Path) -> None:

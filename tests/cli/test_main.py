@@ -71,11 +71,26 @@ def test_every_command_helps_with_examples_first(photovault: Callable, words: li
         assert " ".join(text.split()) == COMMANDS[words[0]]
 
 
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["import", "folder"], "photovault import folder"),
+        (["find", "--bogus"], "photovault find"),
+        (["finds"], "photovault"),
+    ],
+)
+def test_wrong_use_leads_to_the_help_of_that_command(photovault: Callable, words: list[str], where: str) -> None:
+    done = photovault(*words)
+    assert done.code == 2
+    assert f"what to do: see `{where} --help`" in done.err
+
+
 @pytest.mark.parametrize("words", [[], *([name] for name in GROUPS)])
 def test_no_command_shows_the_help(photovault: Callable, words: list[str]) -> None:
     done = photovault(*words)
-    assert "Usage: photovault" in done.out + done.err
-    assert "Traceback" not in done.err
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("Usage: photovault")
+    assert "\\n" not in done.err
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -199,7 +214,7 @@ def test_a_signal_before_the_command_begins_cancels_it(photovault: Callable, vau
         raise KeyboardInterrupt
 
     with monkeypatch.context() as cut:
-        cut.setattr("photovault.cli.main.import_module", interrupted)
+        cut.setattr("photovault.cli.main.command_line", interrupted)
         done = photovault("snapshots")
     assert (done.code, done.err) == (130, "error: cancelled\n")
 

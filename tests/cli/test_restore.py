@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from photovault.cli.restore import split_arguments
-from photovault.errors import UsageError
+from photovault.errors import UndecodableError, UsageError
 from tests.support.photos import jpeg, library, put, same_tree
 
 if TYPE_CHECKING:
@@ -266,3 +267,63 @@ def test_photos_come_back_with_a_spoilt_configuration(
     assert same_tree(tmp_path / "out" / "Pictures", photos) == []
     for words in (["snapshots"], ["ls"], ["check"], ["status"], ["diff", "latest~1", "latest"]):
         assert photovault(*words, "--no-config", "--vault", tmp_path / "vault").code == 0, words
+
+
+def _lacking(jxl: bytes, size: int) -> bytes:
+    raise UndecodableError("it is stored as JPEG XL, and nothing unpacks it", "pip install 'photovault[jxl]'")
+
+
+@pytest.fixture
+def packed(tmp_path: Path, vault: Path, photovault: Callable, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A library of which two photos are in the vault as JPEG XL, on a computer that cannot unpack them."""
+    root = library(tmp_path / "Pictures", Random(1), files=6)
+    (root / "packed").mkdir()
+    for number in range(2):
+        put(root / "packed" / f"{number}.jpg", packable(number))
+    monkeypatch.setattr("photovault.decoder.host.can_pack", lambda: True)
+    (tmp_path / "device" / "config.toml").write_text("[backup]\ncodec = 'jxl'\n")
+    assert photovault("backup", root, "--json").json["bytes_packed"] > 0
+    monkeypatch.setattr("photovault.decoder.host.Decoders.unpack", lambda _self, jxl, size: _lacking(jxl, size))
+    return root
+
+
+def test_what_this_computer_cannot_decode_costs_no_other_file(
+    photovault: Callable, packed: Path, tmp_path: Path
+) -> None:
+    done = photovault("restore", "--to", tmp_path / "out")
+    assert done.code == 3, "nothing is damaged"
+    assert "2 problems" in done.err
+    assert "Pictures/packed/0.jpg: it is stored as JPEG XL" in done.err
+    assert "pip install 'photovault[jxl]'" in done.err
+    left = ["packed/0.jpg", "packed/1.jpg"]
+    assert files(tmp_path / "out" / "Pictures") == sorted(set(files(packed)) - set(left))
+    value = photovault("restore", "--to", tmp_path / "again", "--json").json
+    assert ([one["path"] for one in value["problems"]], value["damaged"]) == ([f"Pictures/{one}" for one in left], [])
+
+
+def test_an_export_goes_on_without_what_this_computer_cannot_decode(
+    photovault: Callable, packed: Path, tmp_path: Path
+) -> None:
+    done = photovault("export", "--to", tmp_path / "out.zip")
+    assert (done.code, "pip install 'photovault[jxl]'" in done.err) == (3, True)
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        names = archive.namelist()
+    assert "Pictures/2012/IMG_0002.jpg" in names
+    assert not [name for name in names if "packed" in name]
+    assert photovault("export", "--to", tmp_path / "folder").code == 3
+    assert (tmp_path / "folder" / "Pictures" / "2012" / "IMG_0002.jpg").is_file()
+
+
+def test_looking_at_a_vault_needs_no_photo_to_be_decoded(photovault: Callable, packed: Path) -> None:
+    (packed / "packed" / "1.jpg").unlink()
+    assert photovault("backup", packed).code == 0
+    for what in (["ls", "latest", "Pictures/packed"], ["find", "0.jpg"], ["catalog", "rebuild"], ["check"]):
+        done = photovault(*what)
+        assert (done.code, done.err) == (0, ""), what
+    assert "1.jpg" in photovault("diff", "latest~1", "latest").out
+
+
+def packable(seed: int) -> bytes:
+    """A JPEG large enough to be cut, that our play of a decoder makes smaller."""
+    data = jpeg(seed, (400, 300))
+    return data[:2] + b"\xff\xfe\x20\x02" + bytes(0x2000) + data[2:] + b"a" * 40_000

@@ -89,8 +89,25 @@ def test_the_bytes_are_those_of_the_first_version() -> None:
     assert len(made) == len(made.split(b"\n---")[0]) + 1 + 47 + 1 + 16 + 70_000 + 2 * 16
 
 
+ZEROS = "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z"  # with these, anybody could open the file
+ORDER_8 = "age1ur4h5lpmgxu2u9jku0a0r87ydtdqnr0tnsetrlvxvgz3vh6fhqqqzyt4v9"
+
+
 @pytest.mark.parametrize(
-    "text", ["", "age1", "age1" + "q" * 58, "AGE1abc", "ssh-ed25519 AAAA", "age1é", "age1pq1xyz", "1", "age1bbbbb"]
+    "text",
+    [
+        ZEROS,
+        ORDER_8,
+        "",
+        "age1",
+        "age1" + "q" * 58,
+        "AGE1abc",
+        "ssh-ed25519 AAAA",
+        "age1é",
+        "age1pq1xyz",
+        "1",
+        "age1bbbbb",
+    ],
 )
 def test_what_is_no_recipient_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the caller says it in words

@@ -106,6 +106,18 @@ def test_originals_in_icloud_only_and_elsewhere_are_named(tmp_path: Path, librar
     assert [path.name for path in (tmp_path / "out").rglob("*.jpg")] == ["here.jpg"]
 
 
+def test_a_folder_that_cannot_be_read_and_a_link_out_of_the_library_are_named(tmp_path: Path, library, run) -> None:
+    library.add(A, "a.jpg", {})
+    library.add(B, "b.jpg", {}, folder="elsewhere")
+    (library.root / "originals").mkdir(exist_ok=True)
+    (library.root / "originals" / A[0]).write_bytes(b"a disk with an error")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / f"{B}.jpg").write_bytes(jpeg(1))
+    (library.root / "originals" / "elsewhere").symlink_to(tmp_path / "elsewhere")
+    problems = [one["path"] for one in run(library, code=3)["problems"]]
+    assert problems == [str(library.root / "originals" / A[0]), str(tmp_path / "elsewhere" / f"{B}.jpg")]
+
+
 def test_the_trash_stays_there(tmp_path: Path, library, run) -> None:
     library.add(A, "a.jpg", {".jpg": jpeg(1)}, trashed=True)
     assert run(library)["in_trash"] == 1

@@ -61,7 +61,7 @@ def test_what_is_nothing_of_the_kind_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [zipped, tarred])
-@pytest.mark.parametrize("name", ["../../etc/evil.jpg", "/etc/evil.jpg", "./a/../../evil.jpg"])
+@pytest.mark.parametrize("name", ["../../etc/evil.jpg", "/etc/evil.jpg", "./a/../../evil.jpg", "..\\..\\evil.jpg"])
 def test_a_name_that_leads_outside_is_refused_and_named(tmp_path: Path, make, name: str) -> None:
     (part,) = open_parts([str(make(tmp_path / "x.any", {name: b"evil", "A/good.jpg": b"good"}))])
     assert contents(part) == {b"A/good.jpg": b"good"}
@@ -218,6 +218,9 @@ def test_a_listed_file_outside_of_its_library_is_refused(tmp_path: Path) -> None
     part = FilesPart(0, bytes(tmp_path / "lib"))
     assert [part.add(folder, b"secret.jpg") for folder in (b"..", b"out", bytes(tmp_path))] == [None, None, None]
     assert part.add(b".", b"../secret.jpg") is None
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library" / "secret.jpg").write_bytes(b"secret")  # a name that begins like the library's
+    assert part.add(b"../library", b"secret.jpg") is None
 
 
 @settings(max_examples=150, deadline=None)

@@ -78,7 +78,7 @@ def test_again_copies_only_what_is_new(run, card: Path, tmp_path: Path) -> None:
 
 
 def test_a_template_of_ones_own(run, tmp_path: Path) -> None:
-    run("--template", "{year}{month}/{name}")
+    run("--layout", "{year}{month}/{name}")
     assert (tmp_path / "out/202105/IMG_0001.JPG").exists()
 
 
@@ -96,7 +96,7 @@ def test_a_disk_that_gives_back_other_bytes_is_noticed(run, tmp_path: Path, monk
     def bad(self) -> None:
         flush(self)
         if self.parts[-1] == b"MVI_0002.MP4":
-            with open(self._target.path(*self.parts[:-1], self.temporary), "r+b") as file:
+            with open(self._root.path(*self.parts[:-1], self.temporary), "r+b") as file:
                 file.write(b"bad")
 
     monkeypatch.setattr(Pending, "flush", bad)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from photovault.importing.plan import is_main, numbered, plan_import
-from photovault.importing.values import Incoming, Key, Member, Together
+from photovault.importing.values import Incoming, Key, Member, Together, UnreadableError
 
 
 @dataclass
@@ -21,6 +21,9 @@ class Shelf:
 
     def size(self, path) -> int | None:
         return None if path not in self.files else len(self.files[path])
+
+    def names(self, folder) -> list[bytes]:
+        return [path[-1] for path in self.files if path[:-1] == folder]
 
     def digest(self, path) -> bytes:
         return self.files[path]
@@ -92,10 +95,44 @@ def test_a_sidecar_that_changed_is_named_and_the_old_one_stays() -> None:
     assert (plan.copies, len(plan.there), len(plan.problems)) == ((), 1, 1)
 
 
+def test_notes_that_differ_each_time_are_counted_apart_and_other_ones_are_named() -> None:
+    contents = Contents()
+    shelf = Shelf({(b"f", b"a.jpg"): b"a", (b"f", b"a.jpg.json"): b"old"})
+    one = together(contents, (b"a.jpg", b"a"), (b"a.jpg.json", b"new"))
+    plan = plan_import([one], shelf, contents, twins=True)
+    assert (plan.copies, len(plan.there), len(plan.older), len(plan.problems)) == ((), 1, 0, 1)
+    rewritten = replace(one, files=(one.files[0], replace(one.files[1], rewritten=True)))
+    plan = plan_import([rewritten], shelf, contents, twins=True)
+    assert (plan.copies, len(plan.there), len(plan.older), len(plan.problems)) == ((), 1, 1, 0)
+
+
+def test_a_file_that_cannot_be_compared_costs_only_itself() -> None:
+    class Torn(Contents):
+        def of(self, incoming: Incoming) -> bytes:
+            if incoming.name == b"a.jpg":
+                raise UnreadableError(incoming.member.where, "it is damaged")
+            return super().of(incoming)
+
+    contents = Torn()
+    sets = [together(contents, (b"a.jpg", b"a"), (b"a.mov", b"v")), together(contents, (b"b.jpg", b"b"))]
+    plan = plan_import(sets, Shelf(), contents, twins=True)
+    assert [one.path[-1] for one in plan.copies] == [b"a.mov", b"b.jpg"]
+    assert [one.path for one in plan.problems] == ["0"]
+
+
 names = st.sampled_from([b"a.jpg", b"A.JPG", b"a-1.jpg", b"a.mov", b"a.jpg.json", b"b.jpg", b"b.xmp"])
 files = st.lists(st.tuples(names, st.binary(max_size=2)), min_size=1, max_size=3, unique_by=lambda one: one[0])
 
 
+@example(
+    sets=[
+        [(b"a.jpg", b"\x00")],
+        [(b"A.JPG", b""), (b"a.jpg.json", b"\x00")],
+        [(b"a.jpg", b""), (b"A.JPG", b""), (b"a-1.jpg", b"")],
+    ],
+    there={b"a.jpg.json": b"", b"a.jpg": b""},
+    twins=False,
+)
 @given(st.lists(files, max_size=8), st.dictionaries(names, st.binary(max_size=2)), st.booleans())
 def test_no_path_is_planned_twice_or_taken_and_a_second_run_has_nothing_to_do(sets, there, twins: bool) -> None:
     contents = Contents()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from photovault.app import importing
 from photovault.importing.takeout import Note, read_note
 from tests.importing.some import album, left_over, notes, tarred, tree, unpacked, zipped
 from tests.support.photos import jpeg
@@ -88,6 +89,28 @@ def test_a_photo_in_albums_is_stored_once_and_in_all_of_them(tmp_path: Path, run
     assert [one["photos"] for one in found["albums"]] == [["2021/05/IMG_1.jpg"]] * 3
     assert {one["name"] for one in found["albums"]} == {"Favourites", "Rome 2021", "Bëst"}
     assert report["bare"] == []
+
+
+def test_of_two_copies_the_one_with_notes_is_taken(tmp_path: Path, run) -> None:
+    files = {
+        "Photos from 2021/IMG_1.jpg": PLAIN,
+        "Rome/IMG_1.jpg": PLAIN,
+        "Rome/IMG_1.jpg.json": notes("IMG_1.jpg", MADE),
+        "Rome/metadata.json": album("Rome"),
+    }
+    report = run(zipped(tmp_path / "t.zip", files))
+    assert (report["bare"], report["duplicates"]) == ([], 1)
+    assert tree(tmp_path / "out").keys() == {"2021/05/IMG_1.jpg", "2021/05/IMG_1.jpg.json", "photovault-albums.json"}
+    assert (tmp_path / "out/2021/05/IMG_1.jpg").stat().st_mtime == MADE
+
+
+@pytest.mark.parametrize("root", ["Takeout/Google Fotos", "Google Photos"])
+def test_an_album_whose_own_notes_are_missing_keeps_its_name(tmp_path: Path, run, root: str) -> None:
+    folders = ("Kids", "Fotos von 2021", "Archiv", "2021年の写真", "Trash", "Photos from 2020")
+    files = {f"./{root}/{folder}/{number}.jpg": jpeg(number) for number, folder in enumerate(folders)}
+    report = run(zipped(tmp_path / "t.zip", files | {"./Takeout/Drive/x/y.jpg": jpeg(9)}))
+    found = json.loads((tmp_path / "out/photovault-albums.json").read_bytes())["albums"]
+    assert (report["albums"], found) == (1, [{"name": "Kids", "photos": ["undated/0.jpg"]}])
 
 
 def test_different_photos_of_one_name_keep_their_own_notes(tmp_path: Path, run) -> None:
@@ -185,6 +208,31 @@ def test_a_dry_run_says_the_same_and_writes_nothing(tmp_path: Path, run) -> None
     assert planned == run(path) | {"dry_run": True}
 
 
+def test_an_archive_that_changes_between_looking_and_copying_is_noticed(tmp_path: Path, run, monkeypatch) -> None:
+    path = tarred(tmp_path / "t.tgz", {"Photos from 2021/a.jpg": MAY, "Photos from 2021/b.jpg": PLAIN})
+    copies = importing.run_copies
+
+    def late(*args, **more):
+        tarred(path, {"Photos from 2021/a.jpg": MAY[:-1] + b"?", "Photos from 2021/b.jpg": PLAIN})
+        return copies(*args, **more)
+
+    monkeypatch.setattr(importing, "run_copies", late)
+    (problem,) = run(path, code=3)["problems"]
+    assert (problem["path"].rpartition("/")[2], problem["what"]) == ("a.jpg", "it changed while it was imported")
+    assert tree(tmp_path / "out") == {"undated/b.jpg": PLAIN}
+
+
+def test_a_name_dates_a_photo_less_surely_than_google(tmp_path: Path, run) -> None:
+    """It may be the name of a copy that was made later."""
+    name = "IMG_20230203_040506.jpg"
+    run(
+        zipped(
+            tmp_path / "t.zip", {f"Photos from 2021/{name}": PLAIN, f"Photos from 2021/{name}.json": notes(name, MADE)}
+        )
+    )
+    assert (tmp_path / "out/2021/05" / name).exists()
+
+
 def test_a_damaged_file_costs_only_itself(tmp_path: Path, run) -> None:
     names = [f"Photos from 2021/a: {n}.jpg" for n in range(5)]
     path = zipped(tmp_path / "t.zip", {name: jpeg(n, taken="2021:05:04 13:22:11") for n, name in enumerate(names)}, 0)
@@ -216,7 +264,7 @@ def test_a_full_disk_ends_the_run_with_nothing_half_written(tmp_path: Path, phot
         if len(written) > 3:
             import errno
 
-            with self._target.refusals(self.parts, self.size):
+            with self._root.refusals(self.parts, self.size):
                 raise OSError(errno.ENOSPC, "No space left on device")
         write(self, data)
 

@@ -300,7 +300,7 @@ def computer(tmp_path: Path) -> Computer:
 def slow(photos: Path) -> Path:
     """Some packs, and then a file that takes long to read and nothing to store."""
     random = Random(1)
-    for number in range(60):  # the fourth open pack closes the first
+    for number in range(80):  # the fifth open pack closes the first
         put(photos / f"a{number}.jpg", random.randbytes(MB))
     with open(photos / "z.mp4", "wb") as file:
         file.truncate(40_000 * MB)
@@ -359,7 +359,8 @@ def test_a_cancelled_run_says_so_and_the_next_goes_on(
     begun = time.monotonic()
     code, err = done(process)
     assert code == 130
-    assert err == "error: cancelled\nwhat to do: what was stored stays, and the next run goes on from there\n"
+    hint = "what was finished stays and nothing is left half-done; run the same command again"
+    assert err == f"error: cancelled\nwhat to do: {hint}\n"
     assert time.monotonic() - begun < 5
     assert computer.snapshots() == []
     assert computer.check().findings == ()

@@ -209,7 +209,8 @@ def test_whoever_cannot_wait_for_a_dead_server_interrupts_twice(
             for _ in range(2):
                 process.send_signal(signal.SIGINT)
                 time.sleep(0.5)
-            assert process.wait(10) == 130
+            # A shell calls both 130; the second signal may meet Python on its last steps, where no handler is left.
+            assert process.wait(10) in {130, -signal.SIGINT}
             assert time.monotonic() - begin < 10
         finally:
             process.kill()

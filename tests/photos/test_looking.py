@@ -23,6 +23,7 @@ class Looked(NamedTuple):
     thumbnail: bytes = b""
     thumbnail_seconds: float = 0.0
     why: str = ""
+    lacks: str = ""
 
 
 class Friend:
