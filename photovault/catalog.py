@@ -240,7 +240,12 @@ class Catalog:
         return set(numbers.values()) - bad
 
     def retain(self, stored: Callable[[bytes], bool], parts_of: Callable[[bytes], Iterable[bytes]]) -> int:
-        """Forget files whose entry needs a part that is not ``stored``, and all folders' listings; returns how many files."""
+        """Forget files whose entry needs a part that is not ``stored``, and all folders' listings; returns how many files.
+
+        Writes nothing where nothing is known: a first backup that is under way elsewhere holds the database.
+        """
+        if self.is_empty():
+            return 0
         lost = [
             (folder, name)
             for folder, name, entry, checksum in self._db.execute("SELECT folder, name, entry, checksum FROM files")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -284,3 +285,14 @@ def test_what_is_owed_is_taken_over_with_the_rest(catalog: Catalog, tmp_path: Pa
     other.take_over(catalog, lambda _: True, lambda _: ())
     assert other.owed_in(SOURCE) == 1
     other.close()
+
+
+def test_nobody_who_knows_nothing_waits_for_a_first_backup(tmp_path):
+    """Whoever opens the vault meanwhile finds an empty catalog, which needs no change."""
+    first, second = Catalog(tmp_path / "c"), Catalog(tmp_path / "c")
+    first.put_folder(SOURCE, b"", folder(), [])
+    began = time.monotonic()
+    assert second.retain(lambda _: True, lambda _: []) == 0
+    assert time.monotonic() - began < 10
+    first.commit()
+    assert not first.is_empty()
