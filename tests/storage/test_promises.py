@@ -142,7 +142,9 @@ def test_names_that_could_lead_elsewhere_are_refused(storage: Storage, name: str
 
 
 def test_several_threads_at_once(storage: Storage) -> None:
-    storage = Retrying(storage, access(retries=3, sleep=time.sleep))  # WsgiDAV answers 500 when two make the same folder at once
+    storage = Retrying(
+        storage, access(retries=3, sleep=time.sleep)
+    )  # WsgiDAV answers 500 when two make the same folder at once
 
     def work(number: int) -> None:
         data = Random(number % 8).randbytes(MIB + number % 8)
