@@ -29,6 +29,7 @@ from photovault.vault.format import Codec, ObjectKind, PartKind, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from mmap import mmap
 
     from photovault.crypto.keys import Keyring
     from photovault.crypto.seal import Buffer
@@ -66,7 +67,7 @@ class Draft:
 
     __slots__ = ("buffer", "kind", "needed", "plain", "records", "used")
 
-    def __init__(self, kind: ObjectKind, buffer: bytearray) -> None:
+    def __init__(self, kind: ObjectKind, buffer: bytearray | mmap) -> None:
         """Start empty; ``buffer`` bounds the plaintext and is the caller's to reuse after sealing."""
         self.kind = kind
         self.buffer = buffer
@@ -360,7 +361,7 @@ class Packer:
             return found
         return [small] if small else []
 
-    def start(self, record: Record, buffer: bytearray) -> tuple[Draft, Draft | None]:
+    def start(self, record: Record, buffer: bytearray | mmap) -> tuple[Draft, Draft | None]:
         """A new open pack for ``record``, and the one that is closed to make room for it."""
         draft, closed = Draft(ObjectKind.PACK, buffer), None
         if record.kind is not PartKind.CONTENT:

@@ -65,7 +65,7 @@ class Writer:
         self._packer = Packer()
         self._pending: set[bytes] = set()
         self._sealing: deque[tuple[Draft, int, Future[bytes]]] = deque()
-        self._buffers: SimpleQueue[bytearray] = SimpleQueue()
+        self._buffers: SimpleQueue[bytearray | mmap.mmap] = SimpleQueue()
         self._outs: SimpleQueue[memoryview] = SimpleQueue()
         for _ in range(SEALING_MAX):
             self._outs.put(memoryview(mmap.mmap(-1, fmt.SIZE_MAX)))  # page-aligned, for direct writes
@@ -166,11 +166,12 @@ class Writer:
             self._vault.places.mark_indexed(packs)
         self._vault.places.commit()
 
-    def _buffer(self) -> bytearray:
+    def _buffer(self) -> bytearray | mmap.mmap:
+        """Room for one pack; what is never written to takes no memory, and most tail packs are small."""
         try:
             return self._buffers.get_nowait()
         except Empty:
-            return bytearray(fmt.SIZE_MAX)
+            return mmap.mmap(-1, fmt.SIZE_MAX)
 
     def _seal(self, draft: Draft, size: int) -> None:
         if len(self._sealing) >= SEALING_MAX:
