@@ -8,7 +8,7 @@ data, and the image data stays the same, byte for byte.  So the file is cut wher
    and JPEG XL their media boxes; HEIC and AVIF the items of ``iloc``; TIFF, DNG and RAW strips, tiles, previews and
    large values; PNG the run of IDAT; WebP and AVI large chunks.
 3. Small blocks that follow each other in one table are joined, by order and length and never by where they are.
-4. Every start and end of a block is a cut; what lies between two cuts is a part, or parts of 4 MiB from its start.
+4. Every start and end of a block is a cut; what lies between two cuts is a part, or parts of ``PART_MAX`` from its start.
 
 Guarantee: the parts cover the file whatever its bytes are, their number is at most ``size / 64 KiB + 16``, the work is
 bounded, and the same bytes always give the same parts.  What is not understood is not cut, and costs only that it is
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PART_MAX", "Reader", "split"]
 
-PART_MAX = 4 * 1024 * 1024
-"""Largest part, in bytes."""
+PART_MAX = 4 * 1024 * 1024 - 4096
+"""Largest part, in bytes: four of them and what sealing adds fill a pack of 16 MiB, where four of 4 MiB would not fit."""
 
 _WHOLE = 16 * 1024  # files up to this are one part
 _SMALL = 8 * 1024  # blocks under this are joined to their run, or left to the metadata

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import struct
 import threading
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +44,19 @@ def back(computer: Computer, tmp_path: Path) -> Path:
     report = computer.restore(out)
     assert (report.damaged, report.problems) == ((), ())
     return out
+
+
+# What it takes in the vault.
+
+
+@pytest.mark.parametrize("head", [0, 100_000])
+def test_a_large_video_takes_hardly_more_than_its_size(computer: Computer, tmp_path: Path, head: int) -> None:
+    """Four of its parts fill a pack; when they had 4 MiB each, three did, and the vault grew by a third more."""
+    media = Random(1).randbytes(100_000_000)
+    box = b"\0\0\0\x10ftypisom\0\0\0\0" + struct.pack(">I4s", head + 8, b"free") + bytes(head)
+    film = put(tmp_path / "Pictures" / "film.mp4", box + struct.pack(">I4s", len(media) + 8, b"mdat") + media)
+    report = computer.backup(film.parent)
+    assert report.written.stored_bytes < 1.06 * film.stat().st_size
 
 
 # What is read again.
