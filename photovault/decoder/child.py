@@ -13,39 +13,26 @@ import json
 import os
 import signal
 import sys
-import sysconfig
 import time
 import warnings
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from photovault.decoder import sandbox
+from photovault import sandbox
+from photovault.children.frames import Frame, read_frame
 from photovault.decoder.line import FileOrder, PipeLine, SocketLine, UnreadableError
-from photovault.decoder.protocol import FILES_MAX, NO_MEMORY, Frame, Limits, read_frame
-from photovault.facts import NOTHING, Facts, to_map
+from photovault.decoder.protocol import FILES_MAX, NO_MEMORY, Limits
+from photovault.facts import NOTHING, VIDEO_KINDS, Facts, to_map
 from photovault.photos.metadata import facts_of
+from photovault.sandbox.ceiling import Ceiling, code_folders, go_first
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from photovault.decoder.line import File, Line
+    from photovault.decoder.thumbnails import Decoded
 
-try:
-    import resource
-except ImportError:  # Windows
-    _CAN_LIMIT = False
-else:
-    _CAN_LIMIT = True
-
-_LIBRARY_FOLDERS: Final = (
-    "/lib",
-    "/lib64",
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/local/lib",
-    "/etc/ld.so.cache",
-    "/dev/null",
-)
-_FOR_LIBRARIES: Final = 1 << 30  # bytes of address space that imports may take
 _FILES: Final = 4 * FILES_MAX
 _UNREADABLE: Final = "it cannot be read"
 _FAILED: Final = "the decoder failed on it"
@@ -59,10 +46,10 @@ def main() -> None:
     sys.path += [entry for entry in order["path"] if entry not in sys.path]
     limits = Limits(**order["limits"])
     line: Line = SocketLine() if order["passing"] else PipeLine(sys.stdin.buffer, sys.stdout.buffer)
-    ceiling = Ceiling(limits)
-    _go_first()
+    ceiling = Ceiling(max(limits.memory, limits.pack_memory))
+    go_first()
     in_force = sandbox.enter(
-        _readable(order["package"]), parent=order["parent"], memory=ceiling.highest, files=_FILES, threads=True
+        code_folders(order["package"]), parent=order["parent"], memory=ceiling.highest, files=_FILES, threads=True
     )
     line.send({"protection": in_force})
     with suppress(EOFError, OSError):
@@ -71,25 +58,16 @@ def main() -> None:
     os._exit(0)
 
 
-def _go_first() -> None:
-    """Where memory runs out, let the system end this process and not the one that makes a backup."""
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-        file.write("1000")
-
-
-def _readable(package: str) -> list[str]:
-    """Where code may be imported from after the start."""
-    paths = sysconfig.get_paths()
-    standard = [paths["stdlib"], paths["platstdlib"], os.path.join(sys.base_exec_prefix, "lib")]
-    return [package, *standard, *(entry for entry in sys.path if os.path.isabs(entry)), *_LIBRARY_FOLDERS]
-
-
 def _serve(line: Line, order: Frame, limits: Limits, ceiling: Ceiling) -> None:
     match order.head["do"]:
         case "look":
             for file in [line.file(FileOrder(*row)) for row in order.head["files"]]:
                 ceiling.set(limits.memory, limits.seconds)
                 _look(line, file, limits)
+        case "view":
+            for file in [line.file(FileOrder(*row)) for row in order.head["files"]]:
+                ceiling.set(limits.memory, limits.seconds)
+                _view(line, file, order.head["edge"], limits)
         case "pack":
             ceiling.set(limits.pack_memory, limits.pack_seconds)
             _pack(line, order.body, limits)
@@ -101,36 +79,88 @@ def _serve(line: Line, order: Frame, limits: Limits, ceiling: Ceiling) -> None:
 # Orders -------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class _Answer:
+    """What is known of a file so far, so that what comes later costs nothing of it when it fails."""
+
+    facts: Facts = NOTHING
+    body: bytes = b""
+    size: tuple[int, int, int, int] = (0, 0, 0, 0)
+    lacks: str = ""
+    began: float = field(default_factory=time.process_time)
+
+
 def _look(line: Line, file: File, limits: Limits) -> None:
-    facts, picture, why, lacks = NOTHING, b"", "", ""
-    began = time.process_time()
+    answer = _Answer()
+    why = _tried(file, answer, lambda: _thumbnail(file, answer, limits) if file.thumbnail else "")
+    seconds = time.process_time() - answer.began if file.thumbnail else 0.0
+    line.send({"facts": to_map(answer.facts), "seconds": seconds, "why": why, "lacks": answer.lacks}, answer.body)
+
+
+def _view(line: Line, file: File, edge: int, limits: Limits) -> None:
+    answer = _Answer()
+    why = _tried(file, answer, lambda: _seen(file, answer, edge, limits))
+    line.send({"facts": to_map(answer.facts), "size": answer.size, "why": why}, answer.body)
+
+
+def _tried(file: File, answer: _Answer, work: Callable[[], str]) -> str:
+    """Facts, then ``work``; what it says, or why it failed."""
     try:
-        facts = facts_of(file.read_at, file.size, file.name)
-        began = time.process_time()
-        if file.thumbnail:
-            facts, picture, why, lacks = _picture(file, facts, limits)
+        answer.facts = facts_of(file.read_at, file.size, file.name)
+        answer.began = time.process_time()
+        return work()
     except MemoryError:
-        why = NO_MEMORY
+        return NO_MEMORY
     except UnreadableError:
-        why = _UNREADABLE
+        return _UNREADABLE
     except Exception:  # noqa: BLE001 - a mistake of ours or a library's is an answer, not the end of the process
-        why = _FAILED
+        return _FAILED
     finally:
         file.close()
-    seconds = time.process_time() - began if file.thumbnail else 0.0
-    line.send({"facts": to_map(facts), "seconds": seconds, "why": why, "lacks": lacks}, picture)
 
 
-def _picture(file: File, facts: Facts, limits: Limits) -> tuple[Facts, bytes, str, str]:
-    from photovault.decoder import pictures, thumbnails
+def _thumbnail(file: File, answer: _Answer, limits: Limits) -> str:
+    from photovault.decoder import thumbnails
+
+    def make() -> None:
+        decoded = _decoded(file, answer, limits, thumbnails.EDGE)
+        picture = thumbnails.made_of(decoded)
+        answer.body, answer.facts = picture.webp, replace(answer.facts, phash=picture.phash)
+
+    return _made(answer, make)
+
+
+def _seen(file: File, answer: _Answer, edge: int, limits: Limits) -> str:
+    from photovault.decoder import thumbnails
+
+    def make() -> None:
+        if answer.facts.kind in VIDEO_KINDS:
+            return
+        decoded = _decoded(file, answer, limits, edge)
+        image = thumbnails.upright(decoded, edge)
+        answer.size, answer.body = (*image.size, *thumbnails.full_size(decoded, image)), image.tobytes()
+
+    return _made(answer, make)
+
+
+def _decoded(file: File, answer: _Answer, limits: Limits, edge: int) -> Decoded:
+    from photovault.decoder import pictures
+
+    return pictures.picture(file.read_at, file.size, answer.facts, limits.pixels, edge)
+
+
+def _made(answer: _Answer, make: Callable[[], None]) -> str:
+    """Why there is no picture; a broken one is a fact."""
+    from photovault.decoder import pictures
 
     try:
-        picture = thumbnails.made_of(pictures.picture(file.read_at, file.size, facts, limits.pixels))
+        make()
     except pictures.BrokenError as problem:
-        return replace(facts, broken=str(problem)), b"", "", ""
+        answer.facts = replace(answer.facts, broken=str(problem))
     except pictures.CannotError as problem:
-        return facts, b"", str(problem), problem.lacks
-    return replace(facts, phash=picture.phash), picture.webp, "", ""
+        answer.lacks = problem.lacks
+        return str(problem)
+    return ""
 
 
 def _pack(line: Line, jpeg: bytes | bytearray, limits: Limits) -> None:
@@ -154,39 +184,3 @@ def _unpack(line: Line, packed: bytes | bytearray) -> None:
     except MemoryError:
         jpeg = b""
     line.send({"unpacked": bool(jpeg)}, jpeg)
-
-
-# Ceilings -----------------------------------------------------------------------------------------------------------
-
-
-class Ceiling:
-    """How far this process may grow and how long it may compute; set anew for each job, from where it is then."""
-
-    def __init__(self, limits: Limits) -> None:
-        """Before the sandbox, which would refuse the file that says how large the process is."""
-        try:
-            self._statm = os.open("/proc/self/statm", os.O_RDONLY)
-        except OSError:
-            self._statm = -1
-        self._largest = max(limits.memory, limits.pack_memory)
-        self.highest = self._now() + self._largest + _FOR_LIBRARIES
-
-    def set(self, memory: int, seconds: float) -> None:
-        """Allow ``memory`` bytes and ``seconds`` of CPU time more than now."""
-        if not _CAN_LIMIT:
-            return
-        with suppress(OSError, ValueError):
-            _lower(resource.RLIMIT_AS, min(self.highest, self._now() + memory))
-        with suppress(OSError, ValueError):
-            _lower(resource.RLIMIT_CPU, int(time.process_time() + seconds) + 2)
-
-    def _now(self) -> int:
-        """Bytes of address space that are taken."""
-        if self._statm < 0:
-            return 0
-        return int(os.pread(self._statm, 64, 0).split()[0]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _lower(which: int, value: int) -> None:
-    _, hard = resource.getrlimit(which)
-    resource.setrlimit(which, (value if hard < 0 else min(value, hard), hard))

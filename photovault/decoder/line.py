@@ -11,7 +11,8 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
-from photovault.decoder.protocol import FILES_MAX, frame, read_frame
+from photovault.children.frames import frame, read_frame
+from photovault.decoder.protocol import FILES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,9 @@ class SocketLine:
 
     def send(self, head: dict[str, Any], body: bytes = b"") -> None:
         """See ``Line``."""
-        self._socket.sendall(frame(head, len(body)) + body)
+        self._socket.sendall(frame(head, len(body)))
+        if body:
+            self._socket.sendall(body)
 
     def file(self, order: FileOrder) -> File:
         """See ``Line``."""

@@ -1,8 +1,8 @@
-"""Decoding a picture as far as its thumbnail needs it: the one place that knows image libraries.
+"""Decoding a picture as far as it is needed: the one place that knows image libraries.
 
 The kind that the file's content says chooses the decoder, and each decoder is told that it is this kind and no other:
 
-- JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF by Pillow; of a JPEG only as many pixels as a thumbnail needs are computed.
+- JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF by Pillow; of a JPEG only about as many pixels as are needed are computed.
 - HEIC by pi-heif.  JPEG XL by imagecodecs, if it is installed.
 - RAW: the JPEG that the camera put in (``previews``); where there is none that is large enough, rawpy, if it is installed.
 - MP4 and MOV by PyAV, if it is installed: the frame at one second.
@@ -24,7 +24,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from photovault.decoder import previews
 from photovault.decoder.protocol import NO_MEMORY
-from photovault.decoder.thumbnails import EDGE, ENOUGH, Decoded, orientation_of
+from photovault.decoder.thumbnails import Decoded, orientation_of
 from photovault.facts import RAW_KINDS
 from photovault.photos.window import Unclear, Window
 
@@ -41,6 +41,10 @@ _DOES_NOT_DECODE: Final = "its picture does not decode"
 _BUFFER: Final = 1 << 18
 _LARGE = 50_000_000  # pixels; when such a picture fails, it may only be for want of memory, whatever a library says
 _UNKNOWN: Final = "the decoder does not know this variant"
+_PREVIEW = (
+    1024  # pixels; a preview of so many is good enough, whatever was asked for: developing a RAW file costs seconds
+)
+_SAME_SHAPE = 0.02  # a camera's preview lacks some rows or columns at the edges
 _VIDEO_AT = 1.0  # seconds
 _VIDEO_CPU = 4.0  # seconds of decoding, after which the last frame is good enough
 _LIBRARY_ERRORS: Final = (
@@ -69,8 +73,16 @@ def _lacking(extra: str) -> CannotError:
     return CannotError(f"photovault[{extra}] is not installed", lacks=extra)
 
 
-def picture(read_at: Reader, size: int, facts: Facts, pixels: int) -> Decoded:
-    """The picture of a file of ``size`` bytes, of at most ``pixels`` pixels.
+def picture(read_at: Reader, size: int, facts: Facts, pixels: int, edge: int) -> Decoded:
+    """The picture of a file of ``size`` bytes.
+
+    Args:
+        read_at: reads the file.
+        size: its bytes.
+        facts: what is known of it.
+        pixels: larger ones are not decoded.
+        edge: it will be made as small as this, each way; a decoder that can make it small cheaply does, to no less than
+            15/16 of it.
 
     Raises:
         BrokenError, CannotError: there is none.
@@ -78,15 +90,15 @@ def picture(read_at: Reader, size: int, facts: Facts, pixels: int) -> Decoded:
     """
     kind = facts.kind
     if kind in _PILLOW:
-        return _by_pillow(_opened(read_at, 0, size), kind, pixels)
+        return _by_pillow(_opened(read_at, 0, size), kind, pixels, edge)
     if kind == "heic":
         return _by_heif(_opened(read_at, 0, size), pixels)
     if kind in RAW_KINDS:
-        return _of_raw(read_at, size, facts, pixels)
+        return _of_raw(read_at, size, facts, pixels, edge)
     if kind == "jxl":
         return _by_imagecodecs(read_at, size, facts, pixels)
     if kind in {"mp4", "mov"}:
-        return _of_video(_opened(read_at, 0, size), pixels)
+        return _of_video(_opened(read_at, 0, size), pixels, edge)
     raise CannotError("")  # no picture: nothing that anybody misses
 
 
@@ -137,23 +149,24 @@ def _checked(width: int, height: int, pixels: int) -> None:
 # Pillow -------------------------------------------------------------------------------------------------------------
 
 
-def _by_pillow(file: BinaryIO, kind: str, pixels: int) -> Decoded:
+def _by_pillow(file: BinaryIO, kind: str, pixels: int, edge: int) -> Decoded:
     try:
         image = Image.open(file, formats=(_PILLOW[kind],))
     except _LIBRARY_ERRORS as problem:
         raise _unopened(file, kind, problem) from problem
-    _checked(*image.size, pixels)
+    full = image.size
+    _checked(*full, pixels)
     try:
-        image.draft("RGB", _least(image.size))  # JPEG only: an eighth, a quarter or half of the pixels each way
+        image.draft("RGB", _least(full, edge))  # JPEG only: an eighth, a quarter or half of the pixels each way
         image.load()
     except _LIBRARY_ERRORS as problem:
         raise _broken(problem, image.width * image.height) from problem
-    return Decoded(image, orientation_of(image), _profile(image))
+    return Decoded(image, orientation_of(image), _profile(image), full)
 
 
-def _least(size: tuple[int, int]) -> tuple[int, int]:
+def _least(size: tuple[int, int], edge: int) -> tuple[int, int]:
     """Pixels that are enough: 4,000 are made 500 by an eighth, which takes two thirds of the time that 512 exactly would."""
-    ratio = max(size) / ENOUGH
+    ratio = max(size) * 16 / (edge * 15)
     return max(1, int(size[0] / ratio)), max(1, int(size[1] / ratio))
 
 
@@ -236,26 +249,35 @@ def _by_imagecodecs(read_at: Reader, size: int, facts: Facts, pixels: int) -> De
 # RAW ----------------------------------------------------------------------------------------------------------------
 
 
-def _of_raw(read_at: Reader, size: int, facts: Facts, pixels: int) -> Decoded:
-    preview = previews.best(read_at, size, EDGE)
-    if preview is not None and max(preview.width, preview.height) >= EDGE:
+def _of_raw(read_at: Reader, size: int, facts: Facts, pixels: int, edge: int) -> Decoded:
+    preview = previews.best(read_at, size, edge)
+    if preview is not None and max(preview.width, preview.height) >= min(edge, _PREVIEW):
         with suppress(BrokenError):
-            return _of_preview(_opened(read_at, preview.start, preview.stop), facts, pixels)
+            return _of_preview(_opened(read_at, preview.start, preview.stop), facts, pixels, edge)
     try:
-        return _by_rawpy(_opened(read_at, 0, size), facts, pixels)
+        return _by_rawpy(_opened(read_at, 0, size), facts, pixels, edge)
     except CannotError as problem:
         if preview is None:
             raise CannotError("no preview in it, and no decoder that knows it", lacks=problem.lacks) from problem
-    return _of_preview(_opened(read_at, preview.start, preview.stop), facts, pixels)
+    return _of_preview(_opened(read_at, preview.start, preview.stop), facts, pixels, edge)
 
 
-def _of_preview(file: BinaryIO, facts: Facts, pixels: int) -> Decoded:
+def _of_preview(file: BinaryIO, facts: Facts, pixels: int, edge: int) -> Decoded:
     """A preview says seldom how it must be turned; then it is as the whole file."""
-    found = _by_pillow(file, "jpeg", pixels)
+    found = _by_pillow(file, "jpeg", pixels, edge)
+    found = found._replace(full=_whole(facts, found.full))
     return found if found.orientation != 1 else found._replace(orientation=facts.orientation or 1)
 
 
-def _by_rawpy(file: BinaryIO, facts: Facts, pixels: int) -> Decoded:
+def _whole(facts: Facts, preview: tuple[int, int]) -> tuple[int, int]:
+    """The size of the whole picture, if the preview shows all of it; else of what it shows."""
+    width, height = facts.width or 0, facts.height or 0
+    wide, high = preview
+    same = width >= wide and height >= high and abs(width * high - height * wide) <= _SAME_SHAPE * width * high
+    return (width, height) if same else preview
+
+
+def _by_rawpy(file: BinaryIO, facts: Facts, pixels: int, edge: int) -> Decoded:
     """The preview that only LibRaw finds, or the picture developed at half size, which LibRaw turns itself."""
     try:
         import rawpy
@@ -264,17 +286,18 @@ def _by_rawpy(file: BinaryIO, facts: Facts, pixels: int) -> Decoded:
     try:
         with rawpy.imread(file) as raw:
             _checked(raw.sizes.width, raw.sizes.height, pixels)
-            preview = _thumb(raw)
+            preview = _thumb(raw, min(edge, _PREVIEW))
             if preview:
                 with suppress(BrokenError):
-                    return _of_preview(io.BytesIO(preview), facts, pixels)
-            return Decoded(Image.fromarray(raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8)))
+                    return _of_preview(io.BytesIO(preview), facts, pixels, edge)
+            image = Image.fromarray(raw.postprocess(half_size=True, use_camera_wb=True, output_bps=8))
+            return Decoded(image, full=(2 * image.width, 2 * image.height))
     except (*_LIBRARY_ERRORS, rawpy.LibRawError) as problem:
         raise CannotError(_UNKNOWN) from problem
 
 
-def _thumb(raw: Any) -> bytes:  # noqa: ANN401 - rawpy has no types
-    """The JPEG of a RAW file, if it is large enough."""
+def _thumb(raw: Any, least: int) -> bytes:  # noqa: ANN401 - rawpy has no types
+    """The JPEG of a RAW file, if it is at least ``least`` pixels wide or high."""
     import rawpy
 
     try:
@@ -285,14 +308,14 @@ def _thumb(raw: Any) -> bytes:  # noqa: ANN401 - rawpy has no types
         return b""
     with suppress(Unclear):
         header = previews.frame_of(Window(_reader(found.data), len(found.data)))
-        return bytes(found.data) if max(header.width, header.height) >= EDGE else b""
+        return bytes(found.data) if max(header.width, header.height) >= least else b""
     return b""
 
 
 # Video --------------------------------------------------------------------------------------------------------------
 
 
-def _of_video(file: BinaryIO, pixels: int) -> Decoded:
+def _of_video(file: BinaryIO, pixels: int, edge: int) -> Decoded:
     try:
         import av
     except ImportError as problem:
@@ -305,14 +328,14 @@ def _of_video(file: BinaryIO, pixels: int) -> Decoded:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
             _checked(stream.codec_context.width, stream.codec_context.height, pixels)
-            return _frame(container, stream)
+            return _frame(container, stream, edge)
     except (EOFError, av.error.InvalidDataError) as problem:
         raise _broken(problem) from problem
     except (*_LIBRARY_ERRORS, av.error.FFmpegError) as problem:
         raise CannotError(_UNKNOWN) from problem
 
 
-def _frame(container: Any, stream: Any) -> Decoded:  # noqa: ANN401 - only known when PyAV is installed
+def _frame(container: Any, stream: Any, edge: int) -> Decoded:  # noqa: ANN401 - only known when PyAV is installed
     """The frame at one second, or the last one before the time is up or the video ends."""
     with suppress(*_LIBRARY_ERRORS):
         container.seek(int(_VIDEO_AT * 1_000_000))  # back to the key frame before it
@@ -322,7 +345,7 @@ def _frame(container: Any, stream: Any) -> Decoded:  # noqa: ANN401 - only known
             break
     if last is None:
         raise EOFError
-    ratio = max(1, max(last.width, last.height) / EDGE)
+    ratio = max(1, max(last.width, last.height) / edge)
     small = last.reformat(max(1, round(last.width / ratio)), max(1, round(last.height / ratio)), format="rgb24")
     image = small.to_image()
     turn = getattr(last, "rotation", 0)

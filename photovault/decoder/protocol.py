@@ -1,46 +1,37 @@
-"""What host and child say to each other: frames of JSON and bytes.
+"""What host and child say to each other, in ``frames``.
 
-A frame is two 32-bit lengths (big-endian), a JSON object of the first length and bytes of the second.  The host sends
-``look`` (the open files travel beside it as SCM_RIGHTS), ``pack``, ``unpack`` and, where files cannot travel, ``range``;
-the child first says which layers protect it, then gives one answer for each file or picture, in order, or asks
-for a range.
+The host sends ``look`` and ``view`` (the open files travel beside them as SCM_RIGHTS), ``pack``, ``unpack`` and, where
+files cannot travel, ``range``; the child first says which layers protect it, then gives one answer for each file or
+picture, in order, or asks for a range.
 
 Guarantee: the host believes nothing.  An answer that is too long, is not JSON, or has a value that no child of ours gives
-is a ``ProtocolError``, and the child that sent it is ended.  Not guaranteed: that the facts in a well-formed answer are
-true; a child that a photo has taken over can lie about the files it is given.  Pure.
+is a ``ProtocolError``, and the child that sent it is ended.  Not guaranteed: that the facts or pixels in a well-formed
+answer are true; a child that a photo has taken over can lie about the files it is given.  Pure.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import struct
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from photovault.children.frames import BODY_MAX, ProtocolError
 from photovault.facts import NOTHING, Facts, from_map
 
-Read = Callable[[int], bytes | bytearray]
-"""``read(n)`` gives exactly ``n`` bytes, or raises EOFError."""
+if TYPE_CHECKING:
+    from photovault.children.frames import Frame
 
 FILES_MAX: Final = 64
 """Files in one frame: the kernel takes 253 descriptors at once, and a child holds them all until it has answered."""
 
 THUMBNAIL_MAX: Final = 4 << 20
-HEAD_MAX: Final = 8 << 20  # every text and keyword of a Facts at its longest, escaped
-BODY_MAX: Final = 1 << 30
 WHY_MAX: Final = 256
+_SIDE_MAX: Final = 1 << 24  # pixels; the most that a picture of 200 megapixels can be wide is more than any camera's
 NO_MEMORY: Final = "it needs too much memory to decode"
 EXTRAS: Final = {"jxl": "imagecodecs", "raw": "rawpy", "video": "av"}
 """The extras of this package that thumbnails of some files need, and the library of each."""
 
 LACKS: Final = ("", *EXTRAS)
-_LENGTHS: Final = struct.Struct(">II")
-
-
-class ProtocolError(ValueError):
-    """The other side said something that it never says."""
 
 
 class Looked(NamedTuple):
@@ -59,6 +50,27 @@ class Looked(NamedTuple):
     thumbnail_seconds: float = 0.0
     why: str = ""
     lacks: str = ""
+
+
+class Viewed(NamedTuple):
+    """A picture as it is to be seen.
+
+    Attributes:
+        width, height: of what is here; 0 if there is no picture.
+        pixels: upright, RGB, sRGB, eight bits, row by row: 3 * width * height bytes.
+        full_width, full_height: of the whole picture, upright, in pixels; of a RAW file what its camera shows of it.
+        facts: what the file says; ``broken`` if it does not decode.
+        why: why there is no picture, though the file may be good; empty if there is one, if the file is broken, or if it
+            is a video or no picture at all.
+    """
+
+    width: int = 0
+    height: int = 0
+    pixels: bytes = b""
+    full_width: int = 0
+    full_height: int = 0
+    facts: Facts = NOTHING
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,72 +92,58 @@ class Limits:
     pack_pixels: int = 30_000_000
 
 
-class Frame(NamedTuple):
-    """One message: its JSON object, and bytes."""
-
-    head: dict[str, Any]
-    body: bytes | bytearray
-
-
-def frame(head: dict[str, Any], length: int = 0) -> bytes:
-    """The start of a frame whose body has ``length`` bytes; the body follows."""
-    text = json.dumps(head, separators=(",", ":")).encode()
-    return _LENGTHS.pack(len(text), length) + text
-
-
-def read_frame(read: Read, *, head_max: int = HEAD_MAX, body_max: int = BODY_MAX) -> Frame:
-    """The next frame; nothing longer than allowed is read or kept.
-
-    Raises:
-        EOFError: the other side is gone.
-        ProtocolError: this is no frame.
-    """
-    head_length, body_length = _LENGTHS.unpack(read(_LENGTHS.size))
-    if head_length > head_max or body_length > body_max:
-        raise ProtocolError
-    try:
-        head = json.loads(read(head_length))
-    except (ValueError, RecursionError) as problem:
-        raise ProtocolError from problem
-    if not isinstance(head, dict):
-        raise ProtocolError
-    return Frame(head, read(body_length) if body_length else b"")
-
-
 def looked(answer: Frame) -> Looked:
-    """The answer for one file.
+    """The answer for one file that was looked at.
 
     Raises:
         ProtocolError: it is none.
     """
+    facts, why = _told(answer)
+    seconds, lacks = answer.head.get("seconds"), answer.head.get("lacks")
+    if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
+        raise ProtocolError
+    if not _is_webp(answer.body) or lacks not in LACKS:
+        raise ProtocolError
+    return Looked(facts, bytes(answer.body), float(seconds), why, lacks)
+
+
+def viewed(answer: Frame, edge: int) -> Viewed:
+    """The answer for one file that was to be seen, at most ``edge`` pixels wide and high.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    facts, why = _told(answer)
+    match answer.head.get("size"):
+        case [0, 0, 0, 0] if not answer.body:
+            return Viewed(facts=facts, why=why)
+        case [int(width), int(height), int(full_width), int(full_height)] if (
+            0 < width <= edge
+            and 0 < height <= edge
+            and width <= full_width <= _SIDE_MAX
+            and height <= full_height <= _SIDE_MAX
+            and len(answer.body) == 3 * width * height
+        ):
+            return Viewed(width, height, bytes(answer.body), full_width, full_height, facts, why)
+        case _:
+            raise ProtocolError
+
+
+def _told(answer: Frame) -> tuple[Facts, str]:
+    """Facts, and a reason."""
     try:
-        facts = from_map(answer.head["facts"])
-        seconds, why, lacks = answer.head["seconds"], answer.head["why"], answer.head["lacks"]
+        facts, why = from_map(answer.head["facts"]), answer.head["why"]
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise ProtocolError from problem
-    number = isinstance(seconds, int | float) and math.isfinite(seconds) and seconds >= 0
-    if not number or not isinstance(why, str) or len(why) > WHY_MAX or not _is_webp(answer.body) or lacks not in LACKS:
+    if not isinstance(why, str) or len(why) > WHY_MAX:
         raise ProtocolError
     # The part id of a thumbnail is given by the vault, never by a child.
-    facts = replace(facts, thumbnail=b"") if facts.thumbnail else facts
-    return Looked(facts, bytes(answer.body), float(seconds), why, lacks)
+    return (replace(facts, thumbnail=b"") if facts.thumbnail else facts), why
 
 
 def _is_webp(body: bytes | bytearray) -> bool:
     """By its first bytes: what is shown as a picture must not be a page or a program."""
     return not body or (body[:4] == b"RIFF" and body[8:12] == b"WEBP")
-
-
-def protection(hello: Frame) -> tuple[str, ...]:
-    """The layers of the sandbox that a child's first frame names.
-
-    Raises:
-        ProtocolError: it names none.
-    """
-    names = hello.head.get("protection")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ProtocolError
-    return tuple(names)
 
 
 def wanted(question: Frame, size: int) -> tuple[int, int]:

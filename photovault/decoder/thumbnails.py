@@ -1,4 +1,4 @@
-"""From a decoded picture to its thumbnail: small, upright, sRGB, WebP; and to a number that similar pictures share.
+"""From a decoded picture to one to be seen: small, upright, sRGB; as WebP; and to a number that similar pictures share.
 
 The picture is made small first, so that turning it and converting its colours cost little: averaged by whole factors
 while more than twice too large, then by a linear filter.  Grey of more than 8 bits is stretched, transparency put on white.
@@ -21,7 +21,6 @@ from typing import Final, NamedTuple
 from PIL import Image, ImageCms
 
 EDGE: Final = 512  # pixels of the longer side at most
-ENOUGH: Final = 480  # and so many are kept, where a decoder can make them cheaply, of a picture that has more
 _QUALITY, _METHOD = 75, 1  # method 1 costs 20 % more time than 0 and gives 25 % less bytes; 2 gains 10 % more for 40 %
 _PROFILE_MAX: Final = 4 << 20
 _ALPHA: Final = frozenset(("RGBA", "LA", "PA", "La", "RGBa"))
@@ -41,6 +40,7 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_ON_ITS_SIDE: Final = frozenset((5, 6, 7, 8))
 
 
 class Decoded(NamedTuple):
@@ -50,11 +50,13 @@ class Decoded(NamedTuple):
         image: its pixels, or some of them: a decoder may have left out what a thumbnail does not need.
         orientation: how it must still be turned, as Exif numbers it.
         profile: its ICC profile, or empty.
+        full: width and height of the whole picture, turned as ``image`` is; that of ``image`` if nothing was left out.
     """
 
     image: Image.Image
     orientation: int = 1
     profile: bytes = b""
+    full: tuple[int, int] = (0, 0)
 
 
 class Thumbnail(NamedTuple):
@@ -70,13 +72,30 @@ def made_of(decoded: Decoded) -> Thumbnail:
     Raises:
         MemoryError: there is not enough.
     """
-    small = _shrunk(_plain(decoded.image))
-    turn = _TURNS.get(decoded.orientation)
-    upright = small if turn is None else small.transpose(turn)
-    image = _srgb(_on_white(_eight_bits(upright)), decoded.profile)
+    image = upright(decoded, EDGE)
     out = io.BytesIO()
     image.save(out, "WEBP", quality=_QUALITY, method=_METHOD, icc_profile=b"", exif=b"", xmp=b"")
     return Thumbnail(out.getvalue(), phash(image))
+
+
+def upright(decoded: Decoded, edge: int) -> Image.Image:
+    """A picture as it is to be seen, in RGB, at most ``edge`` pixels wide and high.
+
+    Raises:
+        MemoryError: there is not enough.
+    """
+    small = _shrunk(_plain(decoded.image), edge)
+    turn = _TURNS.get(decoded.orientation)
+    turned = small if turn is None else small.transpose(turn)
+    return _srgb(_on_white(_eight_bits(turned)), decoded.profile)
+
+
+def full_size(decoded: Decoded, seen: Image.Image) -> tuple[int, int]:
+    """Width and height, upright, of the whole picture of which ``seen`` is the upright one."""
+    width, height = decoded.full if all(decoded.full) else decoded.image.size
+    if decoded.orientation in _ON_ITS_SIDE:
+        width, height = height, width
+    return max(width, seen.width), max(height, seen.height)
 
 
 def phash(image: Image.Image) -> int:
@@ -96,8 +115,8 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("I") if image.mode.startswith("I;") else image
 
 
-def _shrunk(image: Image.Image) -> Image.Image:
-    ratio = max(image.size) / EDGE
+def _shrunk(image: Image.Image, edge: int) -> Image.Image:
+    ratio = max(image.size) / edge
     if ratio <= 1:
         return image
     size = (max(1, round(image.width / ratio)), max(1, round(image.height / ratio)))
@@ -130,7 +149,7 @@ def _srgb(image: Image.Image, profile: bytes) -> Image.Image:
             changed = None
         if changed is not None:
             return changed
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _is_srgb(profile: bytes) -> bool:

@@ -20,11 +20,18 @@ UPRIGHT = b64decode(_BEFORE + "ADwoAax2n+7/6nT6PQryttuWhbaFKdP1cI0rNlMdBGqHXM0jP
 LYING = b64decode(_BEFORE + "ADkoAax2n+7/6nT6Pj0BQfs8rX3/v72YxV3tN12yj6d+Ltnkpnqm5s39YERtKnIs9b3MZgwJh4SZbfw=")
 
 
-def heic(picture: bytes = UPRIGHT, *, quarter_turns: int = 0, orientation: int = 1) -> bytes:
+def heic(
+    picture: bytes = UPRIGHT,
+    *,
+    quarter_turns: int = 0,
+    orientation: int = 1,
+    configuration: bytes = CONFIGURATION,
+    size: tuple[int, int] = (64, 48),
+) -> bytes:
     """``picture`` as a HEIC that is to be turned left so many times; its Exif claims an ``orientation`` besides."""
     exif = b"\0\0\0\0" + tiff({0x0112: [orientation]})
-    size = full(b"ispe", struct.pack(">II", 64, 48))
-    properties = box(b"ipco", CONFIGURATION, size, box(b"irot", bytes([quarter_turns])))
+    extent = full(b"ispe", struct.pack(">II", *size))
+    properties = box(b"ipco", configuration, extent, box(b"irot", bytes([quarter_turns])))
     used = full(b"ipma", struct.pack(">IHB", 1, 1, 3), b"\x81\x02\x83")
 
     def meta(at: int) -> bytes:

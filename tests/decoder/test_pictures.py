@@ -24,7 +24,9 @@ FORMS = ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "AVIF"]
 
 
 def made(data: bytes, known: Facts | None = None, pixels: int = 200_000_000) -> thumbnails.Thumbnail:
-    found = pictures.picture(lambda at, length: data[at : at + length], len(data), known or facts(data), pixels)
+    found = pictures.picture(
+        lambda at, length: data[at : at + length], len(data), known or facts(data), pixels, thumbnails.EDGE
+    )
     return thumbnails.made_of(found)
 
 

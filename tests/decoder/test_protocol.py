@@ -9,16 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photovault.decoder.protocol import (
-    Frame,
-    Looked,
-    ProtocolError,
-    frame,
-    looked,
-    protection,
-    read_frame,
-    wanted,
-)
+from photovault.children.frames import Frame, ProtocolError, frame, protection, read_frame
+from photovault.decoder.protocol import Looked, looked, wanted
 from photovault.facts import Facts, to_map
 
 ANSWER = {"facts": {"kind": "jpeg"}, "seconds": 0.5, "why": "", "lacks": ""}

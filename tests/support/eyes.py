@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from photovault.decoder.host import Looked
+from photovault.decoder.host import Looked, Viewed
 from photovault.errors import DamageError
 from photovault.photos.metadata import facts_of
 
@@ -25,9 +26,9 @@ SECONDS = 0.05
 class Looking:
     """Answers that are ready."""
 
-    answers: list[Looked]
+    answers: list[Any]
 
-    def result(self) -> list[Looked]:
+    def result(self) -> list[Any]:
         return self.answers
 
 
@@ -69,7 +70,10 @@ def fake(record: Record) -> type:
             pass
 
         def look(self, files: Sequence[Asked]) -> Looking:
-            return Looking([_looked(one, record) for one in files])
+            return Looking(_all_looked(files, record))
+
+        def view(self, files: Sequence[Asked], edge: int) -> Looking:
+            return Looking(_all_viewed(files, edge))
 
         def pack(self, jpeg: bytes | memoryview) -> bytes | None:
             record.packed.append(len(jpeg))
@@ -77,14 +81,43 @@ def fake(record: Record) -> type:
             return packed if len(packed) < len(jpeg) else None
 
         def unpack(self, jxl: bytes | memoryview, size: int) -> bytes:
-            if bytes(jxl[: len(PACKED)]) != PACKED:
-                raise DamageError("it was not packed")
-            data = zlib.decompress(jxl[len(PACKED) :])
-            if len(data) != size:
-                raise DamageError("it has another size")
-            return data
+            return _unpacked(jxl, size)
 
     return Decoders
+
+
+def _unpacked(jxl: bytes | memoryview, size: int) -> bytes:
+    if bytes(jxl[: len(PACKED)]) != PACKED:
+        raise DamageError("it was not packed")
+    data = zlib.decompress(jxl[len(PACKED) :])
+    if len(data) != size:
+        raise DamageError("it has another size")
+    return data
+
+
+def _all_looked(files: Sequence[Asked], record: Record) -> list[Looked]:
+    return [_looked(one, record) for one in files]
+
+
+def _all_viewed(files: Sequence[Asked], edge: int) -> list[Viewed]:
+    return [_viewed(one, edge) for one in files]
+
+
+def _viewed(asked: Asked, edge: int) -> Viewed:
+    """As a decoder sees it, in this process."""
+    from photovault.children.frames import Frame
+    from photovault.decoder import child
+    from photovault.decoder.line import File, FileOrder
+    from photovault.decoder.protocol import Limits, viewed
+
+    class Line:
+        def send(self, head: dict[str, Any], body: bytes = b"") -> None:
+            self.said = Frame(json.loads(json.dumps(head)), body)
+
+    line = Line()
+    order = FileOrder(asked.size, os.fsdecode(asked.name), False)
+    child._view(line, File(order, lambda offset, length: os.pread(asked.fd, length, offset)), edge, Limits())
+    return viewed(line.said, edge)
 
 
 def thumbnail_of(data: bytes) -> bytes:
