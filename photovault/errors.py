@@ -39,6 +39,20 @@ class ConfigError(UsageError):
     """The configuration file cannot be used."""
 
 
+class MissingExtraError(UsageError):
+    """What was asked for needs an extra that is not installed; the hint is the command that installs it."""
+
+
+class ConsentError(PhotovaultError):
+    """Nobody has agreed to it, or not any more."""
+
+    exit_code = 4
+
+
+class UnsafeError(PhotovaultError):
+    """It would have to run without the protection that was promised, so it does not."""
+
+
 class NoVaultError(PhotovaultError):
     """There is no vault at the address."""
 

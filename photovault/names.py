@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 TEMPORARY = re.compile(rb"\.photovault-[0-9a-f]{16}[^/]{0,4}\.tmp", re.IGNORECASE)  # names of target's unfinished files
+FACE_STORE_MAGIC = bytes.fromhex("70686f746f7661756c742d6661636573")
+"""The first bytes of the file with face data, by which it is refused wherever it lies; not written out, so that this is not."""
 _LONGEST = 255  # bytes of a name; on Windows and macOS, UTF-16 units
 _LONGEST_ENDING = 16  # characters of an extension that a new name keeps
 _WINDOWS_BAD = frozenset('<>:"/\\|?*')
