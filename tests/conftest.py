@@ -15,6 +15,7 @@ import typer
 from photovault.cli.main import COMMANDS, command_line, main
 from photovault.crypto.wrap import stretch_password
 from photovault.decoder.host import Decoders as _RealDecoders
+from photovault.sandbox import LAYERS
 from tests.support.eyes import Record, fake
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PHOTOVAULT_CONFIG", str(tmp_path / "device" / "config.toml"))
     monkeypatch.setenv("PHOTOVAULT_NO_KEYRING", "1")
     monkeypatch.setattr("photovault.app.settings.DEFAULT_STRETCH", _cheap())
+    # This process goes on to other tests, which need a network; child processes leave theirs.
+    monkeypatch.setattr("photovault.app.settings.LEAVE_NETWORK", lambda *, unix: LAYERS)
     # No test cuts the power, and those about durability record the calls.
     monkeypatch.setattr(os, "fsync", lambda _fd: None)
 

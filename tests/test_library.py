@@ -512,6 +512,50 @@ def test_odd_names_and_facts_are_kept(desk: Desk) -> None:
     assert (row.path, row.facts, row.when) == (b"\x1b[2J/\xff\xfe\n.jpg", odd.facts, "2020-09-13T12:26:40")
 
 
+# Contents -------------------------------------------------------------------------------------------------------------
+
+
+def digests(*names: str) -> frozenset[bytes]:
+    return frozenset(name.encode().ljust(32, b".")[:32] for name in names)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ["a.jpg", "b.jpg", "c.jpg"]),
+        ({"text": "b"}, ["b.jpg"]),
+        ({"duplicates": SAME}, ["a.jpg", "c.jpg"]),
+        ({"since": "2022"}, ["c.jpg"]),
+        ({"newest": True}, ["c.jpg", "b.jpg", "a.jpg"]),
+    ],
+    ids=["alone", "with words", "with a list", "with a date", "newest first"],
+)
+def test_photos_with_certain_contents_are_found_wherever_they_are(desk: Desk, query: dict, found: list[str]) -> None:
+    desk.show(
+        ("P", [
+            file("a.jpg", "2020", digest="1"), file("b.jpg", "2021", digest="2"),
+            file("c.jpg", "2022", digest="1"), file("d.jpg", "2023", digest="3"),
+            file("e.xmp", None, kind="xmp", digest="4"),
+        ]),
+    )  # fmt: skip
+    wanted = digests("1", "2", "nowhere")
+    assert [path.rpartition("/")[2] for path in desk.find(digests=wanted, **query)] == found
+    assert desk.find(digests=frozenset()) == []
+
+
+def test_contents_whose_first_bytes_are_alike_are_told_apart(desk: Desk) -> None:
+    desk.show(file("a.jpg", digest="12345678a"), file("b.jpg", digest="12345678b"))
+    assert desk.find(digests=digests("12345678a")) == ["a.jpg"]
+
+
+def test_whose_photos_were_asked_for_is_in_no_file(desk: Desk) -> None:
+    desk.show(*(file(f"{n}.jpg", digest=str(n)) for n in range(2000)))
+    before = {path: path.read_bytes() for path in desk.path.parent.iterdir()}
+    assert len(desk.find(digests=digests(*map(str, range(1000))))) == 1000
+    assert {path: path.read_bytes() for path in desk.path.parent.iterdir()} == before
+    assert desk.library._db.execute("PRAGMA temp_store").fetchone() == (2,), "nor in a temporary one"
+
+
 # Duplicates -----------------------------------------------------------------------------------------------------------
 
 

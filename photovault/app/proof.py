@@ -1,10 +1,10 @@
 """The audit of a vault, and the two-run proof.
 
-The proof runs a backup twice, each time in a twin of this device: a copy of its state and cache, the same frozen clock,
+The proof runs a backup several times, each time in a twin of this device: a copy of its state and cache, the same frozen clock,
 the same randomness, the same keys, and an overlay that shows the vault as it was at the beginning and sends nothing.
-Between the runs one thing is switched that must not matter.  Both make every thumbnail, since how many a backup has time
-for is no secret and differs from run to run.  Then what both would have sent is held side by side.  The
-vault, the state and the cache of this device stay as they are.
+In the first run everything is off that must not matter (``switches``), in each further one one thing is on.  All make every
+thumbnail, since how many a backup has time for is no secret and differs from run to run.  Then what each would have sent
+is held beside what the first would have.  The vault, the state and the cache of this device stay as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from photovault.app.runs import App
 from photovault.app.session import LEDGER_NAME, documents
 from photovault.audit import Canaries, Seen, TwoRunReport, compare, run_audit, witness
 from photovault.audit.run import Subject
-from photovault.errors import GateError, RefusedError, UsageError
+from photovault.errors import GateError, PhotovaultError, RefusedError, UsageError
 from photovault.gate.ledger import read_ledger
 from photovault.model import Finding
 from photovault.storage.overlay import OverlayStorage
@@ -29,12 +29,13 @@ from photovault.vault.reader import Reader
 from photovault.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from photovault.app.session import Session
     from photovault.app.sources import BackupRequest
+    from photovault.app.switches import Switch
     from photovault.audit import AuditReport
     from photovault.crypto.keys import Keyring
     from photovault.progress import Progress
@@ -46,28 +47,14 @@ _SEED_SIZE = 32
 _CANARY_MAX = (1 << 20) + 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
-    """Something that must not be seen outside: what people call it, and how an App is set up without and with it."""
-
-    name: str
-    off: Callable[[App], None]
-    on: Callable[[App], None]
-
-
-def threads_switch() -> Switch:
-    """One worker, or several: what is sent must depend on the photos, the keys and the clock alone."""
-    return Switch(name="several workers", off=partial(_use_threads, 1), on=partial(_use_threads, _THREADS))
-
-
 def audit(app: App, canaries: Sequence[str], progress: Progress) -> AuditReport:
-    """Audit the vault; ``canaries`` are paths of files whose bytes must be nowhere in it.
+    """Audit the vault; ``canaries`` are paths of files whose bytes must be nowhere in it, as the planted vectors must.
 
     Raises:
         UsageError: a canary cannot be read, or is too short or too long.
         StorageError, and what opening a vault raises.
     """
-    sought = Canaries((path, _read_canary(path)) for path in canaries)
+    sought = Canaries([(path, _read_canary(path)) for path in canaries], planted(app))
     with app.session(refresh=False) as session, Workers(_THREADS) as workers:
         snapshots = tuple(session.vault.door.listing(PREFIX_OF[ObjectKind.SNAPSHOT]))
         session.findings = app.bring_up_to_date(session)
@@ -84,9 +71,11 @@ def audit(app: App, canaries: Sequence[str], progress: Progress) -> AuditReport:
 
 
 def two_run(
-    app: App, request: BackupRequest, switch: Switch, progress: Progress, *, as_first: bool = False
-) -> TwoRunReport:
-    """Run a backup twice without sending anything; ``as_first``: as if the vault held no backup yet.
+    app: App, request: BackupRequest, switches: Sequence[Switch], progress: Progress, *, as_first: bool = False
+) -> list[TwoRunReport]:
+    """Run a backup without sending anything, and once more with each switch on; one answer for each.
+
+    ``as_first``: as if the vault held no backup yet.
 
     Raises:
         GuardError: nothing to back up is there.
@@ -95,17 +84,33 @@ def two_run(
     with app.session(lock=True) as session, _scratch(session, app.cache_dir / "two-run") as folder:
         origin = Origin.of(app, session, as_first=as_first)
         origin.copy(folder / "state of both")
-        one = _run(origin, folder, switch.off, request, progress)
-        alarms, other = [], {}
-        try:
-            other = _run(origin, folder, switch.on, request, progress)
-            alarms = compare(one, other, switch.name)
-        except GateError as error:
-            hint = "nothing left; report it"
-            alarms = [Finding(where="the gate", what=f"with {switch.name} {error.what}", hint=hint)]
-    return TwoRunReport(
-        switch=switch.name, alarms=tuple(alarms), objects=len(one), size=sum(seen.size for seen in one.values())
-    )
+        off = [switch.off for switch in switches]
+        one = _run(origin, folder, off, request, progress)
+        size = sum(seen.size for seen in one.values())
+        found = []
+        for switch in switches:
+            try:
+                other = _run(origin, folder, [*off, switch.on], request, progress)
+                alarms = compare(one, other, switch.name)
+            except GateError as error:
+                hint = "nothing left; report it"
+                alarms = [Finding(where="the gate", what=f"with {switch.name} {error.what}", hint=hint)]
+            found.append(TwoRunReport(switch=switch.name, alarms=tuple(alarms), objects=len(one), size=size))
+    return found
+
+
+def planted(app: App) -> list[bytes]:
+    """The vectors that are planted in the store of face data, if there is one; a warning if they cannot be had."""
+    from photovault.app.people_process import canaries
+    from photovault.people.store.store import Store
+
+    if not Store.exists(app.people_folder):
+        return []
+    try:
+        return canaries(app)
+    except PhotovaultError as error:
+        app.warnings.append(f"the planted face data were not searched for: {error.what}")
+        return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +155,7 @@ class Twin(App):
     """This device once more: the same keys and settings, its own copy of the state, and a storage that sends nothing."""
 
     in_no_hurry = True
+    names_too = False  # which somebody agreed to, and which are seen: what is proved is that nothing else is
 
     def __init__(self, origin: Origin, folder: Path, storage: OverlayStorage[Seen]) -> None:
         """Live in ``folder``."""
@@ -165,12 +171,17 @@ class Twin(App):
         """Those of the device itself, so that both runs see the same files."""
         return self._origin.app.own_folders
 
+    @property
+    def face_files(self) -> frozenset[tuple[int, int]]:
+        """As above."""
+        return self._origin.app.face_files
+
     def _unlock(self, _storage: object, _vault_id: bytes, _folder: Path) -> tuple[Keyring, Slot]:
         return self._origin.session.vault.keyring, self._origin.session.slot
 
 
 def _run(
-    origin: Origin, folder: Path, turn: Callable[[App], None], request: BackupRequest, progress: Progress
+    origin: Origin, folder: Path, turns: Iterable[Callable[[App], None]], request: BackupRequest, progress: Progress
 ) -> dict[str, Seen]:
     """What a backup in a twin would send."""
     look = partial(witness, origin.session.vault.keyring)
@@ -178,7 +189,8 @@ def _run(
     shutil.rmtree(folder / "twin", ignore_errors=True)
     _copy(folder / "state of both", folder / "twin")
     twin = Twin(origin, folder / "twin", storage)
-    turn(twin)
+    for turn in turns:
+        turn(twin)
     twin.backup(request, progress)
     origin.app.warnings += twin.warnings
     return storage.put_here
@@ -203,10 +215,6 @@ def _copy(source: Path, target: Path) -> None:
     """Copy a folder that may not be there.  No secret is copied, and no ledger, which a backup never reads."""
     if source.is_dir():
         shutil.copytree(source, target, ignore=shutil.ignore_patterns(LEDGER_NAME, "device.key"), dirs_exist_ok=True)
-
-
-def _use_threads(threads: int, app: App) -> None:
-    app.config = replace(app.config, backup=replace(app.config.backup, jobs=threads))
 
 
 def _read_canary(path: str) -> bytes:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from photovault.app.sources import BackupRequest
-    from photovault.backup import BackupPlan, BackupReport, RunInfo
+    from photovault.backup import BackupPlan, BackupReport, RunInfo, SourceSpec
     from photovault.backup.pictures import Pictures
     from photovault.backup.plan import Earlier
     from photovault.catalog import Catalog
@@ -97,10 +97,12 @@ class App(Destinations):
 
     Attributes:
         in_no_hurry: backups make every thumbnail, so that what they store depends on no clock.
+        names_too: backups take the names of people along, where somebody agreed to that.
         thumbnails_left: how many the last backup, or look for changes, left to be made.
     """
 
     in_no_hurry = False
+    names_too = True
     thumbnails_left = 0
 
     def plan_backup(self, request: BackupRequest) -> BackupPlan:
@@ -157,7 +159,7 @@ class App(Destinations):
         from photovault.backup import plan_backup
         from photovault.decoder.host import installed
 
-        specs = sources(self, request)
+        specs = sources(self, request) + self._names(request)
         with self.session(lock=True) as session, self.catalog(session) as catalog:
             catalog.wake(installed())
             plan = plan_backup(specs, catalog, owed=request.all_thumbnails, earlier=_earlier(session))
@@ -167,6 +169,14 @@ class App(Destinations):
                     "connect or mount it, then back up again; nothing was changed",
                 )
             yield session, catalog, plan
+
+    def _names(self, request: BackupRequest) -> list[SourceSpec]:
+        """The names of people, for a backup of everything, where somebody agreed to that."""
+        if request.paths or not self.names_too or not self.people_folder.is_dir():
+            return []
+        from photovault.app.people_names import names_sources
+
+        return names_sources(self)
 
     def _back_up(
         self,
@@ -424,7 +434,15 @@ class App(Destinations):
             tags=tuple(dict.fromkeys((*self.config.backup.tags, *request.tags))),
             xattrs=self.config.backup.xattrs,
             uniform=self.config.vault.padding == "uniform",
+            own=self.face_files,
         )
+
+    @property
+    def face_files(self) -> frozenset[tuple[int, int]]:
+        """Device and inode of the files with face data, of which no backup takes a link."""
+        from photovault.photos.scan import identities
+
+        return identities(os.path.join(top, name) for top, _, names in os.walk(self.people_folder) for name in names)
 
 
 def _earlier(session: Session) -> Earlier:

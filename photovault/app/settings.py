@@ -50,9 +50,22 @@ class Settings:
     wait: bool = False
 
 
+def _leave_network(*, unix: bool) -> tuple[str, ...]:
+    from photovault.sandbox import leave_network  # noqa: PLC0415 - for commands about people only
+
+    return leave_network(unix=unix)
+
+
+LEAVE_NETWORK: Callable[..., tuple[str, ...]] = _leave_network
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """The world outside: environment, clock, randomness, and somebody to ask, if there is anybody."""
+    """The world outside: environment, clock, randomness, and somebody to ask, if there is anybody.
+
+    ``leave_network``: takes every network from this process for ever, and says by what; with ``unix``, all but the sockets
+    of this computer, until it is called again.
+    """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -61,6 +74,7 @@ class Surroundings:
     clock: Callable[[], float] = time.monotonic
     ask_password: Callable[[str], str] | None = None
     stretch: Stretch = field(default_factory=lambda: DEFAULT_STRETCH)
+    leave_network: Callable[..., tuple[str, ...]] = field(default_factory=lambda: LEAVE_NETWORK)
 
 
 class Setup:
@@ -122,6 +136,11 @@ class Setup:
         named = self.world.environ.get("PHOTOVAULT_CACHE_DIR")
         return Path(named).expanduser().absolute() if named else _user_folder("cache")
 
+    @cached_property
+    def people_folder(self) -> Path:
+        """Where faces are kept, and what was agreed to about them; never backed up."""
+        return self.state_dir / "people"
+
     @property
     def vault_url(self) -> str:
         """The address of the vault."""
@@ -146,7 +165,7 @@ class Setup:
     @property
     def own_folders(self) -> list[str]:
         """Folders that no backup takes: photovault's own, and the vault and its copies, as far as they are folders."""
-        return [str(self.state_dir), str(self.cache_dir), *self.vault_folders]
+        return [str(self.state_dir), str(self.cache_dir), str(self.people_folder), *self.vault_folders]
 
     @property
     def vault_folders(self) -> list[str]:

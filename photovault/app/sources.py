@@ -52,7 +52,7 @@ def sources(setup: Setup, request: BackupRequest) -> list[SourceSpec]:
     avoid = identities(setup.own_folders)
     specs: list[SourceSpec] = []
     for one in wanted:
-        full = _source_path(one.path, must_exist=bool(request.paths))
+        full = source_path(one.path, must_exist=bool(request.paths))
         if identities([full]) & avoid:
             raise UsageError(
                 f"{one.path} is the vault, or a folder of photovault's own", "name the folder of your photos"
@@ -60,7 +60,7 @@ def sources(setup: Setup, request: BackupRequest) -> list[SourceSpec]:
         rules = ScanRules(
             all_files=request.all_files or config.backup.all_files,
             one_file_system=request.one_file_system or config.backup.one_file_system,
-            exclude=Rules((*config.backup.exclude, *one.exclude, *request.exclude, *_ignore_file(full))),
+            exclude=Rules((*config.backup.exclude, *one.exclude, *request.exclude, *ignore_file(full))),
             avoid=avoid,
             hold=request.hold,
         )
@@ -70,14 +70,15 @@ def sources(setup: Setup, request: BackupRequest) -> list[SourceSpec]:
     return specs
 
 
-def _source_path(path: str, *, must_exist: bool) -> str:
+def source_path(path: str, *, must_exist: bool) -> str:
+    """The folder that a path names, links resolved; UsageError if it must be there and is not."""
     full = os.path.abspath(os.path.expanduser(path))
     if must_exist and not os.path.isdir(full):
         raise UsageError(f"{path} is not a folder", "name a folder that is there")
     return os.path.realpath(full) if os.path.isdir(full) else full
 
 
-def _ignore_file(source: str) -> list[str]:
+def ignore_file(source: str) -> list[str]:
     """Patterns of a ``.photovaultignore`` in the source itself."""
     try:
         with open(os.path.join(source, IGNORE_FILE), encoding="utf-8") as file:

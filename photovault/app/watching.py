@@ -21,7 +21,7 @@ from photovault.app.runs import App
 from photovault.app.settings import local_folder
 from photovault.app.sources import IGNORE_FILE, BackupRequest, sources
 from photovault.backup import BackupPlan
-from photovault.errors import PhotovaultError, RefusedError, UsageError, WrongKeyError
+from photovault.errors import BusyError, PhotovaultError, RefusedError, UnsafeError, UsageError, WrongKeyError
 from photovault.watch import control
 from photovault.watch.alarms import Alarms, channels
 from photovault.watch.control import Server, only_one
@@ -29,6 +29,7 @@ from photovault.watch.daemon import (
     Daemon,
     Destination,
     Done,
+    Faced,
     Orders,
     World,
     end_pause,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     Say = Callable[[str, Mapping[str, object]], None]
 
 _SYSTEMD = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+_ERASE_EVERY = 60.0  # seconds
 MEMORY = "watch.json"
 ALARMS_MEMORY = "alarms.json"
 
@@ -95,6 +97,7 @@ class Watching:
                 self._world(),
                 self._place / MEMORY,
                 thumbnails=self._make_thumbnails,
+                faces=_Faces(self._fresh, self._erase),
             )
             stack.enter_context(self._server(daemon))
             self._begin_alarms(daemon)
@@ -227,6 +230,18 @@ class Watching:
         report = self._fresh().at(destination).make_thumbnails(BackupRequest(), progress, enough)
         return None if report is None else _done(report)
 
+    def _erase(self) -> None:
+        """Erase face data for which the consent has ended."""
+        from photovault.app.consent import erase_if_lapsed
+
+        try:
+            erased = erase_if_lapsed(self._app)
+        except PhotovaultError as error:
+            self._say("face data not erased", {"error": error.what, "do": error.hint})
+            return
+        if erased is not None:
+            self._say("face data erased", {"why": "the consent has ended", "problems": len(erased.problems)})
+
     def _world(self) -> World:
         power = Power(lambda: datetime.now().astimezone(), time.monotonic)
         return World(
@@ -237,6 +252,46 @@ class Watching:
             say=self._say,
             wall=self._app.world.now,
         )
+
+
+class _Faces:
+    """Looking for faces, in a process of its own: this one has a network, and so never the face key."""
+
+    def __init__(self, app: Callable[[], App], erase: Callable[[], None]) -> None:
+        self._app, self._erase = app, erase
+        self._known: object = None
+        self._looked = -_ERASE_EVERY
+
+    def news(self) -> bool:
+        """Whether the log of consents changed; what there is no consent for is erased now and then."""
+        now = time.monotonic()
+        if now - self._looked >= _ERASE_EVERY:
+            self._looked = now
+            self._erase()
+        known, self._known = self._known, self._stamp()
+        return known != self._known
+
+    def _stamp(self) -> object:
+        try:
+            st = os.stat(self._app().people_folder / "consent.jsonl")
+        except OSError:
+            return None
+        return st.st_ino, st.st_size, st.st_mtime_ns
+
+    def look(self, progress: Progress, enough: Callable[[], bool]) -> Faced | None:
+        """Look for faces, if that is agreed to and wanted."""
+        from photovault.app.consent import consent
+        from photovault.app.people_process import scan_in_background
+
+        app = self._app()
+        if not (app.config.people.background and consent(app).standing().holds):
+            return None
+        done = scan_in_background(app, progress, enough)
+        if done is not None and done.alarms:
+            raise UnsafeError(done.alarms[-1], "see `photovault people status`")
+        if done is not None and done.gave_way:
+            raise BusyError("somebody else is at work on faces", "they are looked for later")
+        return None if done is None else Faced(photos=done.looked, left=done.left, problems=done.failed)
 
 
 def _done(report: BackupReport) -> Done:

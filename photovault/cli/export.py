@@ -70,7 +70,7 @@ def command(
     path = _checked(to, sealed=sealed)
     made, out = call.app(), call.output()
     name, paths = split_arguments(made, what or [])
-    choice = wanted.choice(paths)
+    choice = wanted.choice(paths, made)
     if path.suffix.lower() not in (".zip", _SEALED):
         _to_folder(made, out, name, choice, path, dry_run=dry_run)
     seal = _seal(made, recipient or [], passphrase_file, dry_run=dry_run) if sealed else None

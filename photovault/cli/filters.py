@@ -16,6 +16,7 @@ from photovault.photos.sets import SetKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from photovault.app import App
     from photovault.gazetteer import Area
     from photovault.photos.choose import Choice
 
@@ -40,6 +41,14 @@ _FILTERS: dict[str, Any] = {
     "rating": Annotated[int | None, typer.Option(metavar="N", min=1, max=5, help="With at least N stars.")],
     "text": Annotated[str | None, typer.Option(metavar="WORDS", help="Words in name, title, description or keywords.")],
     "set_kind": Annotated[SetKind | None, typer.Option("--set", help="Of a set of this kind.")],
+    "person": Annotated[
+        list[str] | None,
+        typer.Option(
+            "--person",
+            metavar="NAME",
+            help="With this person, named or as p7; once more for another on the same photo.",
+        ),
+    ],
     "broken": Annotated[bool, typer.Option("--broken", help="Only what does not decode.")],
     "only_matching": Annotated[
         bool,
@@ -57,14 +66,17 @@ class Wanted:
 
     given: dict[str, Any] = field(default_factory=dict)
 
-    def choice(self, paths: Sequence[str]) -> Choice:
-        """What is wanted, of these paths.
+    def choice(self, paths: Sequence[str], app: App) -> Choice:
+        """What is wanted, of these paths.  ``app``: who knows in which photos a person is.
 
         Raises:
-            UsageError: what was given cannot be understood, or no place is called so.
+            UsageError: what was given cannot be understood, or no place or person is called so.
+            ConsentError: a person was given, and nobody agreed to the grouping of faces.
         """
         values = self.values()
         only_matching = values.pop("only_matching", False)
+        if "person" in values:
+            values["digests"] = photos_of(app, values.pop("person"))
         if "place" in values:
             values["near"] = _near(values.pop("place"))
         return choose(paths, Filters(**values), only_matching=only_matching)
@@ -77,7 +89,7 @@ class Wanted:
         """
         values = {name: value for name, value in self.given.items() if value is not None}
         for name, value in values.items():
-            if value == "":
+            if value == "" or (isinstance(value, list) and "" in value):
                 raise UsageError(f"--{'from' if name == 'since' else name} is empty", "give a value, or leave it out")
         return values
 
@@ -104,6 +116,18 @@ def with_filters(function: Callable[..., None], *, without: Collection[str] = ()
     rest = [one for one in own.parameters.values() if one.name != "wanted"]
     command.__signature__ = own.replace(parameters=[*rest, *options])  # type: ignore[attr-defined]
     return command
+
+
+def photos_of(app: App, people: Sequence[str]) -> frozenset[bytes]:
+    """SHA-256 of the photos with all of these people.
+
+    Raises:
+        UsageError: nobody is called so.
+        ConsentError: nobody agreed to the grouping of faces.
+    """
+    from photovault.app.people_process import digests_of  # noqa: PLC0415 - it starts a process, which most calls need not
+
+    return digests_of(app, *people)
 
 
 def areas_of(place: str) -> list[Area]:

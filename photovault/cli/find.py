@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photovault.cli.filters import Wanted, areas_of, with_filters
+from photovault.cli.filters import Wanted, areas_of, photos_of, with_filters
 from photovault.cli.options import Call
 from photovault.cli.output import count
 from photovault.facts import to_map
@@ -67,20 +67,25 @@ def _find(  # noqa: PLR0913 - as many options as there are ways to ask
 
       photovault find --place Italy --camera canon --kind raw
 
+      photovault find --person Anna --person Ben
+
       photovault find --duplicates=near
 
       photovault find --album 'Summer 2019' --json
 
     All that is given must be so. A photo is found with all that belongs to it: RAW, video, edits, sidecars. Words are found by
     their first letters, from the third on. On a terminal there is a table, in a pipe one path a line. The search catalog is made from the vault's
-    listings when it is first needed; nobody else is asked anything.
+    listings when it is first needed; nobody else is asked anything. In which photos a person is, is known on this computer alone.
     """
     from photovault.app import finding  # noqa: PLC0415 - not needed for --help
     from photovault.library import Key  # noqa: PLC0415 - as above
 
     made, out = call.app(), call.output()
+    values = wanted.values()
+    people = values.pop("person", None)
     query = replace(
-        _query(wanted.values(), " ".join(text or [])),
+        _query(values, " ".join(text or [])),
+        digests=photos_of(made, people) if people else None,
         located=located,
         album=album,
         folder=os.fsencode(folder.strip("/")),

@@ -62,7 +62,7 @@ def command(
     """
     made, out = call.app(), call.output()
     name, paths = split_arguments(made, what or [])
-    choice = wanted.choice(paths)
+    choice = wanted.choice(paths, made)
     searching = recursive or choice.filtered or any(set(path) & set("*?[") for path in paths)
     damaged, rows, some = [], [], False
     with made.browse() as (snapshots, reader):

@@ -52,6 +52,8 @@ def command(
 
       photovault restore --place Rome --camera iphone --rating 3 --to ~/Restored
 
+      photovault restore --person Anna --to ~/Restored
+
     Where a path, a pattern or the other options hit one file of a photo's set, all of the set comes: the video of a Live
     Photo, the RAW beside a JPEG, edited versions, sidecars, the shots of a burst. --only-matching brings just what was hit.
 
@@ -63,7 +65,7 @@ def command(
     made, out = call.app(), call.output()
     name, paths = split_arguments(made, what or [])
     rule = overwrite or Overwrite(made.config.restore.overwrite)
-    choice = wanted.choice(paths)
+    choice = wanted.choice(paths, made)
     with out.meter("restoring") as meter:
         one, report = made.restore(name, choice, Path(to).expanduser(), rule, meter, dry_run=dry_run)
     out.warnings(made.warnings)

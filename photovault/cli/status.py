@@ -134,6 +134,13 @@ def _memory(one: Remembered) -> str:
     return f"{which} snapshot {one.snapshot[:8]} of this device{sent}"
 
 
+_DOING = {
+    "backup": "backing up to {}",
+    "thumbnails": "making thumbnails for {}",
+    "faces": "looking for faces",
+}
+
+
 def _show_watch(out: Output, watch: WatchState | None) -> None:
     if watch is None:
         return
@@ -151,7 +158,8 @@ def _show_watch(out: Output, watch: WatchState | None) -> None:
     if run:
         left = f", about {_minutes(run['eta_seconds'])} left" if run["eta_seconds"] else ""
         done = f"{run['files']} of {count(run['files_total'], 'file')}, {amount(run['bytes_per_second'])}/s{left}"
-        out.always(f"  backing up to {run['destination']} now: {done}")
+        doing = _DOING.get(run.get("what", ""), "backing up to {}").format(run["destination"])
+        out.always(f"  {doing} now: {done}")
     for one in status["destinations"]:
         how = watch.standings[one["name"]]
         word = how.upper() if how in BAD else how

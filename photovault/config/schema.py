@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field, is_dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 from photovault.config.addresses import destination_name, folder, vault_address, web_address
 from photovault.config.units import (
@@ -12,9 +12,11 @@ from photovault.config.units import (
     Hours,
     duration_between,
     from_zero,
+    number_between,
     parse_duration,
     parse_hours,
     parse_size,
+    sha256,
     up_to_100,
 )
 
@@ -125,6 +127,38 @@ class AlarmsSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleModelSection:
+    """``[people.model]``: a model file of the user's own, for ``engine = "onnx"``; see ``people.values.ModelOrder``."""
+
+    path: Annotated[str, Text(folder)]
+    sha256: Annotated[str, Text(sha256)]
+    size: Annotated[int, Text(number_between(16, 1024), int)] = 112
+    alignment: Literal["arcface", "dlib"] = "arcface"
+    colours: Literal["rgb", "bgr"] = "rgb"
+    mean: Annotated[float, Text(number_between(-1000.0, 1000.0), float)] = 127.5
+    scale: Annotated[float, Text(number_between(1e-6, 1000.0), float)] = 1 / 127.5
+    metric: Literal["cosine", "euclidean"] = "cosine"
+    threshold: Annotated[float, Text(number_between(0.001, 1000.0), float)] = 1.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleSection:
+    """``[people]``: how faces are found and told apart, once somebody agreed that they are.
+
+    ``threshold`` 0 goes by the engine and the size of the library; ``edge``: pixels of the longer side at which faces are
+    looked for; ``background``: the daemon looks for them when it is idle; ``unsafe_without``: layers of protection that may
+    be missing.
+    """
+
+    engine: Literal["dlib", "face_recognition", "onnx"] = "dlib"
+    threshold: Annotated[float, Text(number_between(0.0, 1000.0), float)] = 0.0
+    edge: Annotated[int, Text(number_between(320, 8192), int)] = 2048
+    background: bool = True
+    unsafe_without: tuple[str, ...] = ()
+    model: PeopleModelSection | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole file."""
 
@@ -137,11 +171,17 @@ class Config:
     network: NetworkSection = field(default_factory=NetworkSection)
     watch: WatchSection = field(default_factory=WatchSection)
     alarms: AlarmsSection = field(default_factory=AlarmsSection)
+    people: PeopleSection = field(default_factory=PeopleSection)
 
 
 def known_keys() -> Iterator[str]:
     """Every section and key of the file, in order: ``vault``, ``vault.url``, ``vault.padding``, ``sources`` ..."""
-    for name, kind in get_type_hints(Config, include_extras=True).items():
-        yield name
-        for item in fields(get_args(kind)[0] if get_origin(kind) is tuple else kind):
-            yield f"{name}.{item.name}"
+    return _keys(Config, "")
+
+
+def _keys(section: type, prefix: str) -> Iterator[str]:
+    for name, kind in get_type_hints(section, include_extras=True).items():
+        yield prefix + name
+        for inner in (kind, *get_args(kind)):
+            if is_dataclass(inner) and isinstance(inner, type) and inner is not Hours:
+                yield from _keys(inner, f"{prefix}{name}.")

@@ -1,4 +1,4 @@
-"""Numbers that people write with a unit: durations, sizes, parts of the day.  Each reader raises ValueError.
+"""Numbers that people write, most with a unit: durations, sizes, parts of the day, digests.  Each reader raises ValueError.
 
 The text of the error says what was expected, and never what was there.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,3 +101,24 @@ def up_to_100(number: int) -> int:
     if not 0 <= number <= 100:  # noqa: PLR2004 - the name says it
         raise ValueError("a number from 0 to 100")
     return number
+
+
+_Number = TypeVar("_Number", int, float)
+
+
+def number_between(least: _Number, most: _Number) -> Callable[[_Number], _Number]:
+    """Refuse a number that is less than ``least`` or more than ``most``, or that is none."""
+
+    def convert(number: _Number) -> _Number:
+        if not least <= number <= most:
+            raise ValueError(f"a number from {least:g} to {most:g}")
+        return number
+
+    return convert
+
+
+def sha256(text: str) -> str:
+    """Refuse what is no SHA-256 in hex; its letters become small."""
+    if re.fullmatch(r"[0-9a-fA-F]{64}", text, re.ASCII) is None:
+        raise ValueError("the 64 hexadecimal digits that sha256sum prints")
+    return text.lower()

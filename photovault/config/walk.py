@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import types
 from dataclasses import MISSING, Field, fields, is_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from photovault.config.schema import Text, known_keys
 from photovault.errors import ConfigError
@@ -53,9 +53,11 @@ def _value(kind: Any, value: Any, key: str) -> Any:  # noqa: ANN401 - as TOML ga
 
 
 def _typed(kind: type[_T], value: object, key: str) -> _T:
-    """Return ``value`` if its type is exactly ``kind``: to TOML, ``true`` is not a number."""
+    """Return ``value`` if its type is exactly ``kind``: to TOML, ``true`` is not a number, but 1 is also 1.0."""
     if type(value) is kind:
         return value
+    if kind is float and type(value) is int:
+        return cast("_T", float(value))
     raise ConfigError(f"{key}: expected {_named(kind)}, got {_named(type(value))}")
 
 

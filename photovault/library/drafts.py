@@ -76,11 +76,12 @@ def _where(facts: Facts) -> tuple[str, str]:
 
 def contents(row: Row) -> set[int]:
     """Numbers that stand for the contents of a row's pictures; an empty file and a sidecar are no duplicates of others."""
-    return {
-        int.from_bytes(one.digest[:_CONTENT], "big", signed=True)
-        for one in row.members
-        if one.size and one.role != Role.SIDECAR
-    }
+    return {number_of(one.digest) for one in row.members if one.size and one.role != Role.SIDECAR}
+
+
+def number_of(digest: bytes) -> int:
+    """The number that stands for a content."""
+    return int.from_bytes(digest[:_CONTENT], "big", signed=True)
 
 
 def completed(row: Row, albums: tuple[str, ...], duplicates: tuple[bytes, ...]) -> Row:

@@ -12,6 +12,7 @@ pictures that look alike, and less when only few are new since.
 from __future__ import annotations
 
 import heapq
+import json
 import math
 from itertools import groupby, starmap
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -104,6 +105,11 @@ class Finding:
         source, conditions, values = self._source(snapshot, query)
         number = {"rows": "rows.id", "words": "words.rowid", "lists": "lists.row"}[source]
         order = "DESC" if query.newest else "ASC"
+        if query.digests is not None:
+            conditions += (
+                f" AND {number} IN (SELECT row FROM contents WHERE content IN (SELECT value FROM json_each(?)))"
+            )
+            values.append(self._numbers(query.digests))
         joined = "rows" if source == "rows" else f"{source} CROSS JOIN rows ON rows.id = {number}"
         return self._db.execute(
             f"SELECT {number}, rows.data, chunks.path FROM {joined}"
@@ -112,6 +118,11 @@ class Finding:
             f" WHERE {number} BETWEEN ? AND ? {conditions} ORDER BY {number} {order}",
             (snapshot, first, last, *values),
         )
+
+    def _numbers(self, digests: frozenset[bytes]) -> str:
+        """Numbers of contents as JSON.  Whose photos they are must be in no file, so what is made of them stays in memory."""
+        self._db.execute("PRAGMA temp_store = MEMORY")
+        return json.dumps(sorted(map(drafts.number_of, digests)))
 
     def _source(self, snapshot: int, query: Query) -> tuple[str, str, list[Any]]:
         """The table to go along, and what else must be true there."""
@@ -264,6 +275,8 @@ def _follows(key: Key, after: Key | None, query: Query) -> bool:
 def _holds(query: Query, row: Row) -> bool:
     """What the words alone do not decide: whether a place is in a circle, and what is below a folder deep down."""
     if query.folder and not (row.folder == query.folder or row.folder.startswith(query.folder + b"/")):
+        return False
+    if query.digests is not None and query.digests.isdisjoint(one.digest for one in row.members):
         return False
     if query.places is None:
         return True

@@ -37,6 +37,7 @@ class Query:
         folder: path of a folder inside the snapshot, raw bytes.
         duplicates: only what is there more than once: ``SAME`` contents, or ``ALIKE`` pictures.
         newest: the last one taken first.
+        digests: SHA-256 of the files of which one must be it.
     """
 
     snapshot: bytes
@@ -54,6 +55,7 @@ class Query:
     folder: bytes = b""
     duplicates: str | None = None
     newest: bool = False
+    digests: frozenset[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

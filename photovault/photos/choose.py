@@ -74,6 +74,7 @@ class Filters:
         text: words in name, title, description or keywords.
         set_kind: a kind of set.
         broken: only what does not decode.
+        digests: SHA-256 of the files of which one must be it.
     """
 
     since: str | None = None
@@ -85,6 +86,7 @@ class Filters:
     text: str = ""
     set_kind: SetKind | None = None
     broken: bool = False
+    digests: frozenset[bytes] | None = None
 
 
 NO_FILTERS: Final = Filters()
@@ -160,6 +162,7 @@ class _Seen:
         self.names = [name for name, _ in one.members]
         self.sorts = [sort_of(name, entries[name].facts) for name in self.names]
         self.kinds = kinds
+        self.digests = [entries[name].digest for name in self.names]
         self.primary = entries[one.primary]
 
     def fits(self, wanted: Filters) -> bool:
@@ -173,6 +176,7 @@ class _Seen:
             and _has_words(wanted.text, self._texts())
             and (wanted.set_kind is None or wanted.set_kind in self.kinds)
             and (not wanted.broken or any(facts.broken for facts in self.facts))
+            and (wanted.digests is None or not wanted.digests.isdisjoint(self.digests))
         )
 
     def _was_taken(self, wanted: Filters) -> bool:

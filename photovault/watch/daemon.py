@@ -5,7 +5,7 @@ destination needs a backup.  One backup runs at a time, in a thread of its own, 
 still move when it begins are held back.  Whether it may run now is a question for ``schedule``.  A full look at everything
 is due at the start, once in ``rescan``, when a source came, after sleep, when the clock was set, and when events were lost;
 every backup is one, so that it only means to run one.  When nothing is to be done, thumbnails that backups left are made
-(``spare``).
+(``spare``), and then faces are looked for, where somebody agreed to it.
 
 Guarantees: an event that came before a backup began is in that backup, or makes the next one due.  A destination that
 fails is tried again for ever and keeps no other from being served.  What must survive a kill (since when each destination
@@ -41,6 +41,7 @@ TICK = 1.0  # seconds between two looks at the clock when nothing happens
 STOP_SECONDS = 9.0
 BUSY_SECONDS = 10.0  # until a run that somebody else began is asked after again
 MEMORY_MAX = 1 << 20
+FACES = "faces in photos"  # stands for a destination, and can be the name of none
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -82,6 +83,15 @@ class Done:
     thumbnails_left: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faced:
+    """What looking for faces did: photos looked at, photos still to be looked at, photos that could not be looked at."""
+
+    photos: int = 0
+    left: int = 0
+    problems: int = 0
+
+
 class Nothing:
     """There was nothing to do, and nothing was looked at."""
 
@@ -98,6 +108,16 @@ class Thumbnails(Protocol):
 
     def __call__(self, destination: str, progress: Progress, enough: Callable[[], bool], /) -> Done | None:
         """Make some, until it is ``enough``; None when there were none to make.  Raises PhotovaultError."""
+
+
+class Faces(Protocol):
+    """Looks for faces in photos, where somebody agreed to it."""
+
+    def news(self) -> bool:
+        """Whether what was agreed to is another thing than when this was asked last."""
+
+    def look(self, progress: Progress, enough: Callable[[], bool], /) -> Faced | None:
+        """Look, until it is ``enough``; None when nobody agreed, or nothing was new.  Raises PhotovaultError."""
 
 
 class Source(Protocol):
@@ -153,7 +173,7 @@ class Pause:
 
 @dataclass(slots=True)
 class Run:
-    """The backup that is under way; ``spare``: it only makes thumbnails, and ends soon when it is ``enough``."""
+    """The backup that is under way; ``spare``: it is none (see ``spare``), and ends soon when it is ``enough``."""
 
     destination: str
     began: float
@@ -166,7 +186,7 @@ class Run:
     total_size: int = 0
     path: str = ""
     stop: bool = False
-    result: Done | Nothing | PhotovaultError | None = None
+    result: Done | Faced | Nothing | PhotovaultError | None = None
 
     def total(self, files: int, size: int) -> None:
         """How much there is to do."""
@@ -193,14 +213,17 @@ class Daemon:
         memory: Path,
         *,
         thumbnails: Thumbnails | None = None,
+        faces: Faces | None = None,
     ) -> None:
-        """``memory``: the file for what must survive a kill; ``thumbnails``: what to do when nothing is to be done."""
+        """``memory``: the file for what must survive a kill; ``thumbnails``, ``faces``: when nothing is to be done."""
         self.world = world
         self._orders = orders
         self._source = source
         self._work = work
         self._thumbnails = thumbnails
+        self._faces = faces
         self._spare = SpareTime()
+        self._spare.renew(FACES)
         self._memory = memory
         self._kept = load_memory(memory)
         self._run: Run | None = None
@@ -319,6 +342,8 @@ class Daemon:
             self._looked = clocks.boot
             if self._source.look():
                 why = why or "a source came"
+            if self._faces is not None and self._faces.news():
+                self._spare.renew(FACES)
         if self._source.blind and clocks.boot - self._polled >= self._orders.poll:
             self._polled = clocks.boot
             self._quiet.something(clocks.boot - self._orders.settle)
@@ -326,6 +351,7 @@ class Daemon:
             self._scanned = clocks.boot
             self.world.say("looking at everything", {"why": why})
             self._need(clocks.boot)
+            self._spare.renew(FACES)
             self._turns = {name: replace(turn, not_before=0.0) for name, turn in self._turns.items()}
 
     def _hurry(self, now: float) -> None:
@@ -376,25 +402,26 @@ class Daemon:
         self._begin_spare(now)
 
     def _begin_spare(self, now: float) -> None:
-        if self._thumbnails is None:
-            return
-        for name in self._turns:
+        names = [] if self._thumbnails is None else list(self._turns)
+        for name in [*names, *([] if self._faces is None else [FACES])]:
             run = Run(name, now, frozenset(), spare=True)
             if self._spare.wants(name, now) and self._is_spare(run, now):
                 self._run = run
-                self.world.say("making thumbnails", {"destination": name})
+                self.world.say(_WHAT[_kind(run)], _of(run))
                 self.world.start(partial(self._do, run))
                 return
 
     def _is_spare(self, run: Run, now: float) -> bool:
         """Whether nothing else is to be done, and a slice that began as ``run`` may go on."""
         turn, conditions = self._turns.get(run.destination), self._conditions(now)
-        if turn is None or conditions.battery is not None or not self._quiet.is_empty:
+        if conditions.battery is not None or not self._quiet.is_empty or now - run.began >= SLICE:
             return False
         if any(one.is_due(now, self._orders.min_interval) for one in self._turns.values()):
             return False
+        if turn is None:
+            return run.destination == FACES and not self._orders.allowed.why_not(conditions, over_network=False)
         allowed = not self._orders.allowed.why_not(conditions, over_network=turn.over_network)
-        return allowed and turn.pending_since is None and now - run.began < SLICE
+        return allowed and turn.pending_since is None
 
     def _conditions(self, now: float) -> Conditions:
         until = self.paused_until  # read once: another thread may end the pause between two looks
@@ -416,7 +443,9 @@ class Daemon:
                 run.result = CancelledError("stopped")
             self.wake()
 
-    def _what(self, run: Run) -> Done | Nothing:
+    def _what(self, run: Run) -> Done | Faced | Nothing:
+        if run.destination == FACES and self._faces is not None:
+            return self._faces.look(run, lambda: run.enough) or Nothing()
         if run.spare and self._thumbnails is not None:
             return self._thumbnails(run.destination, run, lambda: run.enough) or Nothing()
         return self._work(run.destination, run.hold, run)
@@ -427,7 +456,8 @@ class Daemon:
             return
         self._run = None
         turn = self._turns.get(run.destination)
-        if turn is None:  # no destination any more
+        if turn is None:  # no destination, or none any more
+            self._finish_faces(run, now)
             return
         match run.result:
             case Done() as done:
@@ -447,10 +477,29 @@ class Daemon:
             case PhotovaultError() as error:
                 self._failed(turn, now, error)
 
+    def _finish_faces(self, run: Run, now: float) -> None:
+        if run.destination != FACES:
+            return
+        match run.result:
+            case Faced() as faced:
+                self._spare.learn(FACES, faced.left)
+                if faced.left and not faced.photos:
+                    self._spare.failed(FACES, now)
+                self.world.say("faces looked for", asdict(faced))
+            case Nothing():
+                self._spare.learn(FACES, 0)
+            case BusyError():
+                self._spare.failed(FACES, now, BUSY_SECONDS)
+            case PhotovaultError() as error:
+                self._spare.failed(FACES, now)
+                self.world.say("faces not looked for", {"error": error.what, "do": error.hint})
+
     def _succeeded(self, run: Run, turn: Turn, done: Done, now: float) -> None:
         if run.spare:
             self._spare.done(run.destination, done.thumbnails_left, now)
         self._spare.learn(run.destination, done.thumbnails_left)
+        if done.files:
+            self._spare.renew(FACES)
         turn = turn.succeeded(run.began)
         before = self._kept[run.destination]
         kept = Kept(last_success=self._now_text(), snapshot=done.snapshot or before.snapshot, problems=done.problems)
@@ -494,7 +543,7 @@ class Daemon:
         """How things stand, in a line."""
         failing = [name for name in self._turns if self._kept[name].failing_since]
         if self._run is not None:
-            return f"{'making thumbnails for' if self._run.spare else 'backing up to'} {self._run.destination}"
+            return _headline(self._run)
         if failing:
             return f"failing: {', '.join(failing)}"
         if self.paused_until is not None:
@@ -527,12 +576,34 @@ class Daemon:
                 write_private(self._memory, json.dumps(value, indent=1).encode())
 
 
+_WHAT = {"backup": "backup begins", "thumbnails": "making thumbnails", "faces": "looking for faces"}
+
+
+def _kind(run: Run) -> str:
+    return "faces" if run.destination == FACES else "thumbnails" if run.spare else "backup"
+
+
+def _of(run: Run) -> dict[str, object]:
+    return {} if run.destination == FACES else {"destination": run.destination}
+
+
+def _headline(run: Run) -> str:
+    match _kind(run):
+        case "faces":
+            return "looking for faces"
+        case "thumbnails":
+            return f"making thumbnails for {run.destination}"
+        case _:
+            return f"backing up to {run.destination}"
+
+
 def _run_status(run: Run, now: float) -> dict[str, Any]:
     seconds = max(now - run.began, 0.001)
     rate = run.size / seconds
     left = max(0, run.total_size - run.size)
     return {
-        "destination": run.destination,
+        "what": _kind(run),
+        "destination": "" if run.destination == FACES else run.destination,
         "seconds": round(seconds, 1),
         "files": run.files,
         "files_total": run.total_files,

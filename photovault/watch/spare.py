@@ -1,8 +1,8 @@
-"""What is done when nothing else is to be done: the thumbnails that backups left, in slices.  Pure.
+"""What is done when nothing else is to be done, in slices: the thumbnails that backups left, and looking for faces.  Pure.
 
 A slice begins only on mains power, when nothing changed and nothing is due, and when a backup might run, too.  It ends
 after ``SLICE`` seconds, or as soon as any of that is true no more, or the daemon is to stop; each leaves a whole snapshot.  A destination at
-which a slice failed, or left as much as it found, is left alone for a while.  Times are seconds, as in ``schedule``.
+which a slice failed, or left as much as it found, is left alone for a while; so are the faces.  Times are seconds, as in ``schedule``.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ class SpareTime:
         if left >= self._left.get(name, 0):
             self._not_before[name] = now + IN_VAIN
         self._left[name] = left
+
+    def renew(self, name: str) -> None:
+        """Something came that may be worked at, however the last slice ended."""
+        self._left[name] = max(1, self._left.get(name, 0))
+        self._not_before.pop(name, None)
 
     def failed(self, name: str, now: float, seconds: float = AFTER_FAILURE) -> None:
         """A slice could not be."""

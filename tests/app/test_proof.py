@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photovault.app.proof import audit, threads_switch, two_run
+from photovault.app.proof import audit, two_run
 from photovault.app.sources import BackupRequest
+from photovault.app.switches import switches
 from photovault.backup import run
 from tests.backup.test_packing import photo
 from tests.support.devices import Computer, Silent
@@ -49,9 +50,9 @@ def test_two_runs_make_the_same_thumbnails_and_packs_whatever_time_they_have(
         computer.app().backup(request_of_all, Silent())
         put(tmp_path / "Pictures" / "new.jpg", photo(20))
     eyes.looked.clear()
-    report = two_run(computer.app(), request_of_all, threads_switch(), Silent())
-    assert report.alarms == ()
-    assert len(eyes.thumbnails) == (2 if backed_up else 18), "all, in both"
+    app = computer.app()
+    assert [one.alarms for one in two_run(app, request_of_all, switches(app), Silent())] == [(), ()]
+    assert len(eyes.thumbnails) == (3 if backed_up else 27), "all, in each of three"
     assert eyes.packed
 
 

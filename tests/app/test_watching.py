@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from photovault.app import App
+from photovault.app import consent as consenting
+from photovault.app.people_process import Background
 from photovault.app.settings import Settings
-from photovault.app.watching import Watching, _watcher, place
+from photovault.app.watching import Watching, _Faces, _watcher, place
+from photovault.errors import BusyError, UnsafeError
+from photovault.names import FACE_STORE_MAGIC
+from photovault.people.consent.notice import FACES
 from photovault.photos import reading
+from photovault.watch.daemon import Faced
 from photovault.watch.observer import Event, Kind, Watcher
 from tests.support.devices import Computer, Silent
 from tests.support.photos import jpeg, put
@@ -211,3 +219,74 @@ def test_without_thumbnails_in_the_configuration_none_is_left(tmp_path: Path) ->
     watching = Watching(computer.app(), lambda *_: None)
     for _ in range(2):
         assert watching._backup("main", frozenset(), Silent()).thumbnails_left == 0
+
+
+# Faces.
+
+
+@pytest.fixture
+def faces(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The daemon's way of looking for faces, with a scan that only remembers that it was asked for."""
+    found = SimpleNamespace(scans=[], answer=Background(looked=3, left=2, faces=4, failed=1))
+    monkeypatch.setattr(
+        "photovault.app.people_process.scan_in_background", lambda *_: found.scans.append(1) or found.answer
+    )
+    found.way = _Faces(house.watching._fresh, house.watching._erase)
+    found.app = house.watching._fresh()
+    return found
+
+
+def agree(faces: SimpleNamespace, house: SimpleNamespace) -> None:
+    agreement = consenting.Agreement(words=FACES.words, notice_sha=FACES.sha256())
+    consenting.enable(faces.app, [str(house.photos)], agreement)
+
+
+def test_faces_are_looked_for_in_the_background_only_where_it_is_agreed_to_and_wanted(
+    house: SimpleNamespace, faces: SimpleNamespace
+) -> None:
+    assert faces.way.look(Silent(), lambda: False) is None
+    agree(faces, house)
+    assert faces.way.look(Silent(), lambda: False) == Faced(photos=3, left=2, problems=1)
+    configure(house, "[people]\nbackground = false\n")
+    house.watching._obey(house.daemon)
+    assert faces.way.look(Silent(), lambda: False) is None
+    assert len(faces.scans) == 1
+
+
+def test_an_alarm_in_the_background_is_said_aloud(house: SimpleNamespace, faces: SimpleNamespace) -> None:
+    agree(faces, house)
+    faces.answer = replace(faces.answer, alarms=("A face worker tried to write",))
+    with pytest.raises(UnsafeError, match="tried to write"):
+        faces.way.look(Silent(), lambda: False)
+
+
+def test_a_scan_that_gave_way_is_tried_again_soon(house: SimpleNamespace, faces: SimpleNamespace) -> None:
+    agree(faces, house)
+    faces.answer = replace(faces.answer, gave_way=True)
+    with pytest.raises(BusyError):
+        faces.way.look(Silent(), lambda: False)
+
+
+def test_another_consent_is_news_once(house: SimpleNamespace, faces: SimpleNamespace) -> None:
+    assert not faces.way.news()
+    agree(faces, house)
+    assert faces.way.news()
+    assert not faces.way.news()
+    consenting.disable(faces.app)
+    assert faces.way.news()
+
+
+def test_the_daemon_erases_what_there_is_no_consent_for_any_more(
+    house: SimpleNamespace, faces: SimpleNamespace
+) -> None:
+    agree(faces, house)
+    store = faces.app.people_folder / "faces.db"
+    store.write_bytes(FACE_STORE_MAGIC + b"vectors")
+    faces.way.news()
+    assert store.exists()
+    later = replace(house.watching._app.world, now=lambda: datetime.now(UTC) + timedelta(days=400))
+    house.watching._app.world = later
+    faces.way._looked = -1000.0
+    faces.way.news()
+    assert not store.exists()
+    assert house.said[-1][0] == "face data erased"

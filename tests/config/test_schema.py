@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photovault.config import AlarmsSection, Config, Hours, load, parse
-from photovault.config.schema import BackupSection, WatchSection, known_keys
+from photovault.config.schema import BackupSection, PeopleModelSection, PeopleSection, WatchSection, known_keys
 
 if TYPE_CHECKING:
     import pytest
@@ -63,6 +64,16 @@ def test_every_section_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         webhook = "https://example.org/hook?x=1"
         healthchecks = "http://localhost:8000/ping/1"
         desktop = true
+        [people]
+        engine = "onnx"
+        threshold = 1
+        edge = 1024
+        background = false
+        unsafe_without = ["landlock"]
+        [people.model]
+        path = "~/m.onnx"
+        sha256 = "AB00000000000000000000000000000000000000000000000000000000000000"
+        colours = "bgr"
         """,
         "my.toml",
     )
@@ -92,6 +103,10 @@ def test_every_section_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.alarms == AlarmsSection(
         webhook="https://example.org/hook?x=1", healthchecks="http://localhost:8000/ping/1", desktop=True
     )
+    model = PeopleModelSection(path="/home/ann/m.onnx", sha256="ab" + 62 * "0", colours="bgr")
+    assert config.people == PeopleSection(
+        engine="onnx", threshold=1.0, edge=1024, background=False, unsafe_without=("landlock",), model=model
+    )
 
 
 def test_the_example_as_it_is_means_the_defaults() -> None:
@@ -104,6 +119,10 @@ def test_the_example_shows_every_key_with_its_default(monkeypatch: pytest.Monkey
     config, default = parse(text, "example"), Config()
     for section in ("backup", "restore", "status", "network", "watch", "alarms"):
         assert getattr(config, section) == getattr(default, section)
+    assert replace(config.people, model=None) == default.people
+    model = config.people.model
+    assert model is not None
+    assert model == PeopleModelSection(path="/home/ann/models/w600k_mbf.onnx", sha256=model.sha256)
     assert config.vault.padding == default.vault.padding
     assert [(s.path, s.exclude) for s in config.sources] == [("/home/ann/Pictures", ())]
     assert _written(text) == list(known_keys())
@@ -113,7 +132,7 @@ def _written(text: str) -> list[str]:
     """List the sections and keys of ``text`` in their order."""
     names: list[str] = []
     section = ""
-    for table, key in re.findall(r"^(?:\[+(\w+)\]+|(\w+) =)", text, flags=re.MULTILINE):
+    for table, key in re.findall(r"^(?:\[+([\w.]+)\]+|(\w+) =)", text, flags=re.MULTILINE):
         section = table or section
         names.append(table or f"{section}.{key}")
     return names

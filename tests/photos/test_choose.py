@@ -42,6 +42,18 @@ def test_nothing_chosen_is_everything() -> None:
     assert choose([]).wants_folder("a")
 
 
+def test_photos_by_their_contents_come_with_their_sets() -> None:
+    contents = {"IMG_1.heic": b"1", "IMG_1.mov": b"2", "IMG_2.heic": b"3"}
+    files = [
+        (f"P/{name}", Entry(name=name.encode(), kind=EntryKind.FILE, mode=0o644, mtime_ns=0, digest=32 * one))
+        for name, one in contents.items()
+    ]
+    hits = choose([], Filters(digests=frozenset([32 * b"1"]))).chosen(files)
+    assert hits == [Hit.ITSELF, Hit.ALONG, Hit.NONE]
+    assert choose([], Filters(digests=frozenset())).chosen(files) == [Hit.NONE] * 3
+    assert not choose([], Filters(digests=frozenset())).everything
+
+
 @pytest.mark.parametrize(
     ("path", "chosen", "is_wanted"),
     [

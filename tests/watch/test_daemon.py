@@ -10,7 +10,7 @@ import pytest
 
 from photovault.config import parse_hours
 from photovault.errors import BusyError, CancelledError, UnavailableError
-from photovault.watch.daemon import Daemon, Destination, Done, Orders, World, end_pause, load_memory, load_pause
+from photovault.watch.daemon import Daemon, Destination, Done, Faced, Orders, World, end_pause, load_memory, load_pause
 from photovault.watch.observer import Event, Kind
 from photovault.watch.schedule import PAUSE_MAX, Allowed, Clocks, Conditions
 from photovault.watch.spare import SLICE
@@ -609,3 +609,148 @@ def test_asked_to_stop_a_slice_ends_early_and_keeps_what_it_made(house):
     assert house.daemon.wait()
     assert spare.slices == []
     assert house.one()["snapshot"] == "def"
+
+
+class Faces:
+    """Photos in which faces are to be looked for, and slices that tests end."""
+
+    def __init__(self, house, left=10):
+        self.house, self.left, self.slices, self.enough, self.new = house, left, [], None, False
+        self.error = None
+        house.daemon._faces = self
+
+    def news(self):
+        new, self.new = self.new, False
+        return new
+
+    def look(self, progress, enough):
+        self.slices.append(self.house.seconds)
+        self.enough = enough
+        if self.error:
+            raise self.error
+        if not self.left:
+            return None
+        progress.total(self.left, 1000)
+        progress.advance(4, 400, "")
+        self.left = max(0, self.left - 4)
+        return Faced(photos=4, left=self.left)
+
+
+def test_faces_are_looked_for_when_nothing_else_is_to_be_done_until_none_are_left(house):
+    faces = Faces(house)
+    house.go(600)
+    assert len(faces.slices) == 3
+    assert [more for what, more in house.said if what == "faces looked for"][-1] == {
+        "photos": 4, "left": 0, "problems": 0
+    }  # fmt: skip
+    assert house.one()["snapshot"] == "abc", "they change nothing about backups"
+
+
+def test_faces_come_after_thumbnails(house):
+    spare, faces = Spare(house), Faces(house)
+    house.go(60)
+    assert spare.slices[-1][1] < faces.slices[0]
+
+
+@pytest.mark.parametrize("why", ["a backup with new photos", "another consent", "a full look"])
+def test_faces_are_looked_for_again_when_there_may_be_new_ones(house, why):
+    faces = Faces(house, left=0)
+    house.go(60)
+    assert len(faces.slices) == 1
+    match why:
+        case "a backup with new photos":
+            house.told.queue.append(Event(Kind.CHANGED, A))
+        case "another consent":
+            faces.new = True
+        case "a full look":
+            house.told.came = True
+    house.go(60)
+    assert len(faces.slices) > 1
+
+
+def test_a_backup_that_found_nothing_new_is_no_reason_to_look_for_faces(house):
+    faces = Faces(house, left=0)
+    house.go(60)
+    house.answers = {"main": Done(), "nas": Done()}
+    house.told.queue.append(Event(Kind.CHANGED, A))
+    house.go(60)
+    assert len(faces.slices) == 1
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [Conditions(when=NOON, battery=99), Conditions(when=NOON.replace(hour=23))],
+    ids=["on battery", "quiet hours"],
+)
+def test_no_faces_on_battery_in_quiet_hours_or_a_pause(tmp_path, conditions):
+    house = House(tmp_path, replace(ORDERS, allowed=Allowed(quiet_hours=(parse_hours("22:00-07:00"),))))
+    faces = Faces(house)
+    house.conditions = conditions
+    house.go(60)
+    assert faces.slices == []
+    house.conditions = Conditions(when=NOON)
+    house.daemon.pause(60)
+    house.go(50)
+    assert faces.slices == []
+    house.go(30)
+    assert faces.slices
+
+
+def test_a_destination_that_is_away_keeps_no_faces_from_being_looked_for(house):
+    faces = Faces(house)
+    house.answers["nas"] = [UnavailableError("the disk is not there")] * 100
+    house.go(20)
+    assert faces.slices
+
+
+@pytest.mark.parametrize("what", ["a change", "battery", "a pause", "time", "the end"])
+def test_looking_for_faces_ends_when_something_else_is_to_be_done(house, what):
+    faces = Faces(house)
+    house.go(2)
+    house.inline = False
+    house.go(1)
+    (run,) = house.waiting
+    run()
+    house.daemon._run.result = None  # as if it still went on
+    assert not faces.enough()
+    match what:
+        case "a change":
+            house.told.queue.append(Event(Kind.CHANGED, A))
+        case "battery":
+            house.conditions = Conditions(when=NOON, battery=80)
+        case "a pause":
+            house.daemon.pause(60)
+        case "time":
+            house.go(SLICE)
+        case "the end":
+            house.daemon.stop()
+    house.go(1)
+    assert faces.enough()
+
+
+def test_the_status_says_that_faces_are_looked_for_and_how_far_it_is(house):
+    Faces(house)
+    house.go(2)
+    house.inline = False
+    house.go(1)
+    (run,) = house.waiting
+    run()
+    house.daemon._run.result = None
+    said = house.daemon.status()["run"]
+    assert (said["what"], said["destination"], said["files"], said["files_total"], said["file"]) == (
+        "faces", "", 4, 10, ""
+    )  # fmt: skip
+    assert house.daemon.headline() == "looking for faces"
+
+
+@pytest.mark.parametrize(
+    ("error", "again"), [(BusyError("a command writes"), 10), (UnavailableError("no model"), 1800)], ids=["busy", "not"]
+)
+def test_looking_for_faces_in_vain_is_no_failure_of_backups_and_waits(house, error, again):
+    faces = Faces(house)
+    faces.error = error
+    house.go(again)
+    assert len(faces.slices) == 1
+    house.go(10)
+    assert len(faces.slices) == 2
+    assert house.one()["failing_since"] == ""

@@ -33,3 +33,10 @@ def test_a_slice_in_vain_or_that_failed_is_not_followed_at_once() -> None:
     spare.failed("main", 1_000_000)
     assert not spare.wants("main", 999_999 + AFTER_FAILURE)
     assert spare.wants("main", 1_000_000 + AFTER_FAILURE)
+
+
+def test_what_came_new_is_worked_at_however_the_last_slice_ended() -> None:
+    spare = SpareTime()
+    spare.failed("main", 100)
+    spare.renew("main")
+    assert spare.wants("main", 100)

@@ -1,0 +1,501 @@
+"""People: one method a command; what they may do, with which key, and in which order.
+
+Consent comes first: without it nothing of ``people`` but the consent itself is imported.  Then this process leaves every
+network, for ever.  Only then is the face key read, and the store opened.  So no process has both, and whoever may have a
+network asks a child process (``app.people_process``).
+
+Faces are found in child processes that hold no key (``people.host``), in photos that other ones opened (``decoder``).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+from photovault.app.consent import consent, erase_if_lapsed, face_key, may_name
+from photovault.app.people_scan import ALONE, Over, Scan, chosen_curve, engine_order, noted, refuse_sources
+from photovault.errors import ConsentError, MissingExtraError, PhotovaultError, RefusedError, UnsafeError, UsageError
+from photovault.people.consent.notice import XMP_NOTICE, XMP_WORDS
+from photovault.people.shown import (
+    ANSWERS,
+    AnswerWord,
+    FaceShown,
+    HistoryEntry,
+    PeopleStatus,
+    Person,
+    Question,
+    ScanReport,
+    Side,
+    XmpReport,
+    face_id,
+    person_id,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from photovault.app.runs import App
+    from photovault.config import Config
+    from photovault.people.consent.consent import Standing
+    from photovault.people.decisions import Decisions
+    from photovault.people.store.store import Store
+    from photovault.people.values import Curve
+    from photovault.progress import Progress
+
+__all__ = [
+    "ANSWERS",
+    "XMP_NOTICE",
+    "XMP_WORDS",
+    "AnswerWord",
+    "FaceShown",
+    "HistoryEntry",
+    "People",
+    "PeopleStatus",
+    "Person",
+    "Question",
+    "ScanReport",
+    "Side",
+    "XmpReport",
+    "face_id",
+    "open_people",
+    "person_id",
+]
+
+_NAMES_MAX: Final = 1 << 28
+_POLITE: Final = "people.background"
+_WANTED: Final = "people.wanted"
+_PATIENCE: Final = 20.0  # seconds for a scan in the background to give way
+_WAIT: Final = 24 * 3600.0  # seconds, for `--wait`
+
+
+def open_people(app: App) -> People:
+    """The commands about people, in a process that has no network from here on.  To be called before any thread starts."""
+    people = People(app)
+    erase_if_lapsed(app)
+    return people
+
+
+class People:
+    """The commands about people."""
+
+    def __init__(self, app: App, *, alone: Callable[..., tuple[str, ...]] | None = None) -> None:
+        """Leave the network.
+
+        Args:
+            app: settings and the world.
+            alone: takes the network away, as ``Surroundings.leave_network``, which it is if not given.
+        """
+        self._app = app
+        self._leave = alone or app.world.leave_network
+        self._alone = self._leave(unix=app.may_use_keyring)
+        self._consent = consent(app)
+        self._folder = app.people_folder
+
+    # Looking.
+
+    def status(self) -> PeopleStatus:
+        """How it stands; needs neither consent nor anything installed."""
+        standing = self._consent.standing()
+        missing, hint = self._missing(looking=standing.holds)
+        about = _About(self._folder, self._app.config_if_there, standing, missing, hint)
+        if not standing.holds or not self._has_store():
+            return about.status()
+        try:
+            with self._store(write=False) as store:
+                return about.status(store, face_key(self._app).where())
+        except PhotovaultError as error:
+            return _About(self._folder, self._app.config_if_there, standing, error.what, error.hint).status()
+
+    def _missing(self, *, looking: bool) -> tuple[str, str]:
+        """What is not there that a scan needs, and what mends it; before consent, no model is looked for."""
+        try:
+            self._libraries()
+            if looking:
+                self._models()
+        except PhotovaultError as error:
+            return error.what, error.hint
+        return "", ""
+
+    def _libraries(self) -> None:
+        """Raises MissingExtraError if a library that every engine needs is not there; imports none."""
+        own = () if self._app.config_if_there.people.engine == "face_recognition" else ("cv2", "onnxruntime")
+        for library in ("numpy", "apsw", *own):
+            if find_spec(library) is None:
+                raise MissingExtraError(f"{library} is not installed", "pip install 'photovault[faces]'")
+
+    def _models(self) -> None:
+        """Raises MissingExtraError or UsageError if a model that a scan needs is not there."""
+        from photovault.people.engines.models import locate
+
+        locate(engine_order(self._app.config_if_there))
+
+    def people(self, *, everybody: bool = False, hidden: bool = False, faces: bool = False) -> list[Person]:
+        """Who is there, named ones first, then by the number of their faces; nobody before the first scan."""
+        self._consent.require()
+        if not self._has_store():
+            return []
+        with self._store(write=False) as store:
+            return store.people(all=everybody, hidden=hidden, faces=faces)
+
+    def show(self, ref: str) -> Person:
+        """A person, as ``p7`` or by name, with all faces.  UsageError if there is none."""
+        with self._store(write=False) as store:
+            return store.person(store.find(ref))
+
+    def history(self) -> list[HistoryEntry]:
+        """What was decided, the newest first."""
+        self._consent.require()
+        if not self._has_store():
+            return []
+        with self._store(write=False) as store:
+            return self._decisions(store).history()
+
+    def digests(self, ref: str) -> list[bytes]:
+        """SHA-256 of the photos with a person.  UsageError if there is none."""
+        with self._store(write=False) as store:
+            return sorted(store.digests_of(store.find(ref)))
+
+    def canaries(self) -> list[bytes]:
+        """The planted vectors; none before the first scan."""
+        if not (self._consent.standing().holds and self._has_store()):
+            return []
+        with self._store(write=False) as store:
+            return store.canaries()
+
+    def names_of_photos(self) -> dict[str, list[str]]:
+        """Names by SHA-256 of the photo, in hex: what a backup takes along where that was agreed to.
+
+        Raises:
+            ConsentError: it was not.
+        """
+        if not self._consent.agreed("names-backup"):
+            raise ConsentError(
+                "nobody agreed that names are backed up", "to agree: photovault people allow names-backup"
+            )
+        if not self._has_store():
+            return {}
+        with self._store(write=False) as store:
+            return store.names_of_photos()
+
+    # Scanning.
+
+    def scan(
+        self, progress: Progress, *, again: bool = False, enough: Callable[[], bool] = lambda: False
+    ) -> ScanReport:
+        """Look for faces in what is new or changed, until it is ``enough``, and group them.
+
+        Raises:
+            ConsentError: nobody agreed, or not any more.
+            MissingExtraError, UsageError: something is not installed, or a model is not what it should be.
+            UnsafeError: a layer of protection is missing, or a face worker tried to get out.
+            BusyError: another command writes.
+        """
+        report = self._scan(progress, enough, again=again, idle=True)
+        if report is None:
+            raise PhotovaultError("the scan did nothing")  # it does, if it may be idle
+        return report
+
+    def scan_if_needed(
+        self, progress: Progress, enough: Callable[[], bool], *, tired: Callable[[], bool] = lambda: False
+    ) -> ScanReport | None:
+        """As ``scan``; None when nobody agreed to it, or nothing is new: then no face worker is started.
+
+        When it is ``tired``, it looks at no more photos, and groups what it found.
+        """
+        if not self._consent.standing().holds:
+            return None
+        return self._scan(progress, enough, tired, again=False, idle=False)
+
+    def _scan(
+        self,
+        progress: Progress,
+        enough: Callable[[], bool],
+        tired: Callable[[], bool] = lambda: False,
+        *,
+        again: bool,
+        idle: bool,
+    ) -> ScanReport | None:
+        standing = self._consent.require()
+        self._libraries()
+        self._models()
+        with self._store(write=True, polite=not idle) as store:
+            over = Over(enough, self._app.world.clock, lambda: self._is_to_end(polite=not idle))
+            run = Scan(self._app, standing, store, progress, over, tired)
+            plan = run.plan(again=again)
+            if not idle and run.is_idle(plan):
+                return None
+            if idle:
+                run.forget_alarms()
+            try:
+                report = run.run(plan, alone=self._alone)
+            finally:
+                run.note()
+            self._record(run)
+        self._consent.require()  # what stopped it may have been that it was withdrawn
+        return report
+
+    def _is_to_end(self, *, polite: bool) -> bool:
+        """Whether the consent is over, or somebody waits for a scan in the background."""
+        return not self._consent.standing().holds or (polite and self.is_wanted())
+
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for the store that a scan in the background has."""
+        return (self._folder / _WANTED).exists()
+
+    def _record(self, run: Scan) -> None:
+        """Write down that protection was given up, when that is news."""
+        if run.overridden and run.overridden != run.overridden_before:
+            self._consent.record("done without", {"layers": list(run.overridden)})
+
+    # Deciding.
+
+    def name(self, ref: str, name: str) -> HistoryEntry:
+        """Name a person; an empty name takes the name away.
+
+        Raises:
+            ConsentError: an organisation has no release of that person.
+            UsageError: nobody is called so, or somebody else is.
+        """
+        if name:
+            may_name(self._app, name)
+        with self._store(write=True) as store:
+            return self._decisions(store).name(store.find(ref), name)
+
+    def merge(self, a: str, b: str, *, keep: str = "") -> HistoryEntry:
+        """Make two people one; where both are named, ``keep`` says which name stays."""
+        with self._store(write=True) as store:
+            return self._decisions(store).merge(store.find(a), store.find(b), keep=keep)
+
+    def split(self, ref: str, *, faces: Sequence[int] = (), strict: bool = False) -> HistoryEntry:
+        """Take faces out of a person, or group its faces again by a stricter rule."""
+        with self._store(write=True) as store:
+            person = store.find(ref)
+            if strict:
+                return self._decisions(store).split_strict(person, self._curve())
+            return self._decisions(store).split(person, faces=faces)
+
+    def hide(self, ref: str) -> HistoryEntry:
+        """Do not list a person any more."""
+        with self._store(write=True) as store:
+            return self._decisions(store).hide(store.find(ref))
+
+    def unhide(self, ref: str) -> HistoryEntry:
+        """List a person again."""
+        with self._store(write=True) as store:
+            return self._decisions(store).unhide(store.find(ref))
+
+    def undo(self, entry: int | None = None) -> HistoryEntry:
+        """Take back the newest decision, or the one of that number."""
+        with self._store(write=True) as store:
+            return self._decisions(store).undo(entry)
+
+    def questions(self, limit: int) -> list[Question]:
+        """What would help most to know."""
+        self._consent.require()
+        if not self._has_store():
+            return []
+        from photovault.people import regroup
+
+        with self._store(write=False) as store:
+            return regroup.shown_questions(store, self._curve(), limit)
+
+    def answer(self, question: str, answer: AnswerWord) -> HistoryEntry:
+        """Keep an answer to a question, given by its id.
+
+        Raises:
+            UsageError: there is no such question.
+        """
+        one, _, other = question.partition("-")
+        face, against = face_id(one), face_id(other)
+        if face is None or against is None or answer not in ANSWERS:
+            raise UsageError("there is no such question", "see `photovault people review`")
+        with self._store(write=True) as store:
+            return self._decisions(store).answer(against, face, answer)
+
+    # Names in files.
+
+    def export_xmp(self, folder: Path, *, agreed: str) -> XmpReport:
+        """Write names and boxes into sidecar files below ``folder``; ``agreed``: the words that were typed.
+
+        Raises:
+            ConsentError: they are not the words.
+            UsageError: the folder is backed up, and the names would be with it.
+        """
+        from photovault.people import xmp
+
+        refuse_sources(self._app, folder)
+        self._agree(agreed)
+        with self._store(write=False) as store:
+            return xmp.export(store, folder, self._consent.require().scope)
+
+    def import_xmp(self, folder: Path, *, agreed: str) -> XmpReport:
+        """Take names from sidecar files below ``folder`` for the faces that they fit."""
+        from photovault.people import xmp
+
+        self._agree(agreed)
+        with self._store(write=True) as store:
+            scope = self._consent.require().scope
+            return xmp.import_(store, self._decisions(store), folder, scope, allowed=self._may_name)
+
+    def import_names(self, file: Path) -> XmpReport:
+        """Give groups the names that a backup kept of the photos they are in; all of it can be undone.
+
+        Raises:
+            DamageError: it is no such file.
+            RefusedError: it cannot be read.
+        """
+        from photovault.people import tags
+
+        names = tags.decode(_read(file))
+        with self._store(write=True) as store:
+            people = store.people(hidden=True)
+            photos = {one.id: [digest.hex() for digest in store.digests_of(one.id)] for one in people}
+            found = tags.match(names, photos)
+            nameless = {one.id for one in people if not one.name}
+            chosen = {
+                number: name for number, name in found.names.items() if number in nameless and self._may_name(name)
+            }
+            decisions = self._decisions(store)
+            for number, name in chosen.items():
+                decisions.name(number, name)
+            named = sum(one.count for one in people if one.id in chosen)
+        return XmpReport(files=1, regions=len(found.names) + found.unmatched, named=named, unmatched=found.unmatched)
+
+    def _may_name(self, name: str) -> bool:
+        """Whether an organisation has a release of that person; a household needs none."""
+        try:
+            may_name(self._app, name)
+        except ConsentError:
+            return False
+        return True
+
+    def _agree(self, words: str) -> None:
+        from photovault.people.consent import notice
+
+        self._consent.agree("xmp", words=words, notice_sha=notice.OTHERS["xmp"].sha256())
+
+    # The way to the store.
+
+    def _has_store(self) -> bool:
+        return (self._folder / "faces.db").exists()
+
+    @contextmanager
+    def _store(self, *, write: bool, polite: bool = False) -> Iterator[Store]:
+        """The store, after everything that comes before it; whoever has it for ``polite`` gives way to others."""
+        self._consent.require()
+        self._check_alone()
+        from photovault.people.store.store import Store
+
+        key = face_key(self._app).create() if write else face_key(self._app).get()
+        if self._app.may_use_keyring:
+            self._alone = (*self._alone, *self._leave(unix=False))
+        if key is None:
+            raise UsageError("no photo has been looked at yet", "photovault people scan")
+        wait = _WAIT if self._app.settings.wait else 0.0
+        with ExitStack() as stack:
+            if write and not polite:
+                wait = max(wait, stack.enter_context(self._asked_for()))
+            store = stack.enter_context(Store.open(self._folder, key, write=write, wait=wait))
+            self._consent.require()  # it may have been withdrawn while this waited
+            if polite:
+                stack.enter_context(_there(self._folder / _POLITE))
+            yield store
+
+    @contextmanager
+    def _asked_for(self) -> Iterator[float]:
+        """Where a scan in the background has the store, ask for it; seconds to wait for that."""
+        if not (self._folder / _POLITE).exists():
+            yield 0.0
+            return
+        with _there(self._folder / _WANTED):
+            yield _PATIENCE
+
+    def _check_alone(self) -> None:
+        lacks = sorted(set(ALONE) - set(self._alone) - set(self._app.config.people.unsafe_without))
+        if lacks:
+            raise UnsafeError(f"this process cannot be kept from the network: it lacks {', '.join(lacks)}", _UNSAFE)
+
+    def _decisions(self, store: Store) -> Decisions:
+        from photovault.people.decisions import Decisions
+
+        return Decisions(store, self._app.world.now)
+
+    def _curve(self) -> Curve:
+        from photovault.people.engines.models import curve_of
+
+        return chosen_curve(self._app.config, curve_of(engine_order(self._app.config)))
+
+
+@contextmanager
+def _there(sign: Path) -> Iterator[None]:
+    """A file that says something as long as it is there."""
+    with suppress(OSError):
+        sign.touch(0o600)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            sign.unlink(missing_ok=True)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with open(file, "rb") as opened:
+            return opened.read(_NAMES_MAX)
+    except OSError as error:
+        raise RefusedError(f"cannot read {file}: {error.strerror}", "name the file that was restored") from None
+
+
+_UNSAFE: Final = (
+    "a kernel with namespaces, Landlock and seccomp is needed (Linux 5.13 or newer); to go without, name what is missing in"
+    " unsafe_without of [people], which is written down in the log of consents"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a status says."""
+
+    folder: Path
+    config: Config
+    standing: Standing
+    missing: str
+    hint: str
+
+    def status(self, store: Store | None = None, key_in: str = "") -> PeopleStatus:
+        last = {} if store is None else noted(store)
+        counts = None if store is None else store.counts()
+        key_kind = "" if not key_in else "file" if os.path.isabs(key_in) else "keyring"
+        return PeopleStatus(
+            consent=self.standing.state,
+            scope=self.standing.scope,
+            until=self.standing.until,
+            why=self.standing.why,
+            engine=self.config.people.engine,
+            missing=self.missing,
+            missing_hint=self.hint,
+            scanned=counts.photos if counts is not None else None,
+            left=last.get("left"),
+            faces=counts.faces if counts is not None else 0,
+            people=counts.people if counts is not None else 0,
+            named=counts.named if counts is not None else 0,
+            hidden=counts.hidden if counts is not None else 0,
+            protection=tuple(last.get("protection", ())),
+            overridden=tuple(last.get("overridden", ())),
+            alarms=tuple(last.get("alarms", ())),
+            background=self.config.people.background,
+            last_scan=last.get("time", ""),
+            store_bytes=sum(_size(self.folder / f"faces.db{end}") for end in ("", "-wal", "-shm")),
+            key_in=key_kind,
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
