@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photovault.app.proof import audit, threads_switch, two_run
+from photovault.app.proof import audit, two_run
 from photovault.app.sources import BackupRequest
+from photovault.app.switches import switches
 from photovault.cli.options import Call
 from photovault.cli.output import amount, count
 from photovault.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from photovault.audit import AuditReport, Learned, Left, TwoRunReport
     from photovault.cli.output import Output
@@ -36,7 +37,7 @@ def command(
     ] = None,
     *,
     two_runs: Annotated[
-        bool, typer.Option("--two-run", help="Back up twice without sending anything, and compare.")
+        bool, typer.Option("--two-run", help="Back up twice without sending anything, and compare: workers, faces.")
     ] = False,
     as_first: Annotated[
         bool, typer.Option("--as-first", help="With --two-run: as if nothing were backed up yet; reads every photo.")
@@ -54,7 +55,8 @@ def command(
     device. What is not explained is named with the reason, and the exit code is 14.
 
     With --two-run nothing is sent: a backup runs twice from the same state, with the same clock and randomness, and one
-    thing switched in between that must not matter. Both must give the same objects, byte for byte.
+    thing switched in between that must not matter: the number of workers, and whether faces are grouped. Both must give
+    the same objects, byte for byte.
     """
     if (paths or as_first) and not two_runs:
         raise UsageError("folders and --as-first go with --two-run", "add --two-run")
@@ -64,10 +66,10 @@ def command(
     alarms: tuple[Finding, ...]
     if two_runs:
         with out.meter("running twice") as meter:
-            proof = two_run(made, BackupRequest(paths=paths or ()), threads_switch(), meter, as_first=as_first)
+            proofs = two_run(made, BackupRequest(paths=paths or ()), switches(made), meter, as_first=as_first)
         out.warnings(made.warnings)
-        _show_proof(out, proof)
-        alarms = proof.alarms
+        _show_proofs(out, proofs)
+        alarms = tuple(alarm for proof in proofs for alarm in proof.alarms)
     else:
         with out.meter("auditing") as meter:
             report = audit(made, canary or (), meter)
@@ -77,13 +79,18 @@ def command(
     raise typer.Exit(UNEXPLAINED if alarms else 0)
 
 
-def _show_proof(out: Output, proof: TwoRunReport) -> None:
-    value = {"switch": proof.switch, "objects": proof.objects, "bytes": proof.size, "alarms": _rows(proof.alarms)}
-    out.message("summary", value)
-    _alarms(out, proof.alarms)
-    if not proof.alarms:
-        sent = f"{count(proof.objects, 'object')}, {amount(proof.size)}"
-        out.line(f"the same byte for byte without and with {proof.switch}: {sent}; nothing was sent")
+def _show_proofs(out: Output, proofs: Sequence[TwoRunReport]) -> None:
+    rows = [
+        {"switch": proof.switch, "objects": proof.objects, "bytes": proof.size, "alarms": _rows(proof.alarms)}
+        for proof in proofs
+    ]
+    alarms = [alarm for proof in proofs for alarm in _rows(proof.alarms)]
+    out.message("summary", {"runs": rows, "alarms": alarms})
+    for proof in proofs:
+        _alarms(out, proof.alarms)
+        if not proof.alarms:
+            sent = f"{count(proof.objects, 'object')}, {amount(proof.size)}"
+            out.line(f"the same byte for byte without and with {proof.switch}: {sent}; nothing was sent")
 
 
 def _show(out: Output, report: AuditReport) -> None:

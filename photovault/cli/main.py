@@ -45,6 +45,7 @@ COMMANDS = {
     "watch": "Watch folders, and back up what settled.",
     "service": "Have the system run the watching daemon for you.",
     "key": "List, add, change, remove and test the ways into the vault.",
+    "people": "Group the faces in your photos, on this computer only; off until you ask.",
 }
 
 _USUALLY = {"--duplicates": "--duplicates=exact"}
@@ -59,8 +60,8 @@ Examples:
 
   photovault restore --to ~/Restored
 
-Exit codes: 0 done, 1 failed, 2 wrong use, 3 done in part, 10 no vault, 11 busy, 12 wrong password or words,
-13 damage found, 14 gate refused, 15 stopped by a guard, 17 storage unreachable, 130 cancelled.
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 done in part, 4 consent needed, 10 no vault, 11 busy, 12 wrong password or
+words, 13 damage found, 14 gate refused, 15 stopped by a guard, 17 storage unreachable, 130 cancelled.
 """
 
 

@@ -8,6 +8,7 @@ no bar.  The remaining time is shown only while it is known how much there is to
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from contextlib import contextmanager
@@ -50,6 +51,12 @@ class Output:
         """A line on standard error, also with ``--quiet``."""
         if not self.as_json:
             print(printable(text), file=sys.stderr)
+
+    def alarm(self, text: str) -> None:
+        """What must not be overlooked: on standard error, red on a terminal, also with ``--quiet``."""
+        if not self.as_json:
+            red = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+            print(f"\x1b[1;31m{printable(text)}\x1b[0m" if red else printable(text), file=sys.stderr)
 
     def document(self, value: dict[str, Any]) -> None:
         """The whole answer of a short command."""
@@ -107,10 +114,11 @@ class _Lines:
         self._output = output
         self._goal = (0, 0)
         self._done = [0, 0]
-        self._last = time.monotonic()
+        self._began = self._last = time.monotonic()
 
     def total(self, files: int, size: int) -> None:
         self._goal = (files, size)
+        self._began = time.monotonic()
 
     def advance(self, files: int, size: int, path: str) -> None:  # noqa: ARG002 - names of files are not for logs
         self._done[0] += files
@@ -125,8 +133,14 @@ class _Lines:
                     "files_total": self._goal[0],
                     "bytes_done": self._done[1],
                     "bytes_total": self._goal[1],
+                    "seconds_left": self._left(now - self._began),
                 },
             )
+
+    def _left(self, seconds: float) -> int | None:
+        """By the bytes done so far; None while nothing can be said."""
+        done, goal = self._done[1], self._goal[1]
+        return round(seconds * (goal - done) / done) if 0 < done <= goal else None
 
 
 class _Bar:

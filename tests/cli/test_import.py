@@ -91,11 +91,11 @@ def test_no_vault_is_needed_and_no_configuration_is_read(photovault: Callable, t
 def test_ctrl_c_keeps_what_is_whole_and_the_next_run_does_the_rest(photovault, takeout, tmp_path, monkeypatch) -> None:
     write, written = copying._write, []
 
-    def interrupted(stream, pending) -> bytes:
+    def interrupted(stream, pending, where) -> bytes:
         written.append(pending)
         if len(written) > 10:
             raise KeyboardInterrupt
-        return write(stream, pending)
+        return write(stream, pending, where)
 
     with monkeypatch.context() as patched:
         patched.setattr(copying, "_write", interrupted)

@@ -24,6 +24,12 @@ GROUPS = {
     "catalog": ["rebuild", "status"],
     "import": ["takeout", "folder", "apple-photos"],
     "key": ["list", "add", "change", "remove", "test"],
+    "people": [
+        *("enable", "disable", "receipt", "notice", "renew", "allow", "disallow"),
+        *("scan", "status", "list", "show", "name", "merge", "split", "hide", "unhide"),
+        *("review", "answer", "undo", "history", "export", "import"),
+    ],
+    "people release": ["add", "list", "withdraw"],
     "service": ["install", "uninstall", "status"],
 }
 
@@ -55,7 +61,8 @@ def test_help_names_every_command_with_one_line(photovault: Callable) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [[name] for name in COMMANDS if name not in GROUPS] + [[one, name] for one in GROUPS for name in GROUPS[one]],
+    [[name] for name in COMMANDS if name not in GROUPS]
+    + [[*one.split(), name] for one in GROUPS for name in GROUPS[one]],
 )
 def test_every_command_helps_with_examples_first(photovault: Callable, words: list[str]) -> None:
     for flag in ("--help", "-h"):
@@ -85,7 +92,7 @@ def test_wrong_use_leads_to_the_help_of_that_command(photovault: Callable, words
     assert f"what to do: see `{where} --help`" in done.err
 
 
-@pytest.mark.parametrize("words", [[], *([name] for name in GROUPS)])
+@pytest.mark.parametrize("words", [[], *(name.split() for name in GROUPS)])
 def test_no_command_shows_the_help(photovault: Callable, words: list[str]) -> None:
     done = photovault(*words)
     assert (done.code, done.out) == (2, "")

@@ -89,7 +89,7 @@ def test_many_problems_are_cut_short_unless_asked_for(
 
 
 def test_status_lines_of_a_long_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 0.5, 1.0, 1.5, 2.5])
+    clock = iter([0.0, 0.0, 0.5, 1.0, 1.5, 2.5])
     monkeypatch.setattr(output.time, "monotonic", lambda: next(clock))
     with talk(as_json=True).meter("backing up") as meter:
         meter.total(4, 400)
@@ -100,6 +100,7 @@ def test_status_lines_of_a_long_command(capsys: pytest.CaptureFixture[str], monk
     assert [(one["message_type"], one["schema"], one["files_done"], one["bytes_done"]) for one in lines] == [
         ("status", 1, 2, 200), ("status", 1, 4, 400),
     ]  # fmt: skip
+    assert [one["seconds_left"] for one in lines] == [1, 0]
     assert "secret" not in said
 
 
