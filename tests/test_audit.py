@@ -6,12 +6,14 @@ import base64
 import hashlib
 import json
 import shutil
+import struct
 import zlib
 from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from photovault.app.proof import audit
@@ -21,6 +23,7 @@ from photovault.errors import GateError, UnavailableError, UsageError
 from photovault.gate.door import Door, no_key
 from photovault.gate.ledger import Ledger, read_ledger
 from photovault.model import Entry, EntryKind
+from photovault.photos.split import PART_MAX
 from photovault.storage.memory import MemoryStorage
 from photovault.vault import format as fmt
 from photovault.vault import pack
@@ -31,6 +34,7 @@ from photovault.vault.writer import Writer
 from photovault.workers import Workers
 from tests.support.album import IMAGE, commit, store_album
 from tests.support.devices import Computer, Silent
+from tests.support.encodings import ENCODINGS
 from tests.support.faults import FaultyStorage, Killed
 from tests.support.photos import jpeg, put
 from tests.support.world import Clock
@@ -285,7 +289,7 @@ def test_a_pack_around_the_gate_is_an_alarm(backed_up: Computer, storage: Memory
 
 def test_a_part_beside_a_photo_is_an_alarm(backed_up: Computer, storage: MemoryStorage, photos: Path) -> None:
     planted: list[str] = []
-    photo = (photos / "movie.mp4").read_bytes()[: fmt.PART_MAX]
+    photo = (photos / "movie.mp4").read_bytes()[:PART_MAX]
     without_gate(backed_up, storage, lambda vault: planted.append(plant(vault, storage, photo, b"face: 0.123")))
     assert "no snapshot needs 1 of its parts (11 bytes)" in alarm(look(backed_up, storage), planted[0]).what
 
@@ -293,7 +297,7 @@ def test_a_part_beside_a_photo_is_an_alarm(backed_up: Computer, storage: MemoryS
 def test_padding_that_is_not_empty_is_an_alarm(
     backed_up: Computer, storage: MemoryStorage, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photo = (photos / "movie.mp4").read_bytes()[: fmt.PART_MAX]
+    photo = (photos / "movie.mp4").read_bytes()[:PART_MAX]
     planted: list[str] = []
     with monkeypatch.context() as patch:
         patch.setattr(pack, "_zeros", lambda count: b"face".ljust(count, b"\0"))
@@ -595,6 +599,38 @@ def test_a_canary_is_found_in_every_form(form, size: int) -> None:
     canaries = Canaries([("mine", SECRET[:size]), ("other", noise(50, "other"))])
     assert canaries.find(noise(99) + form(SECRET[:size]) + noise(99, 1)) == "mine"
     assert canaries.find(form(SECRET[1:])) == ""
+
+
+VECTORS = [
+    struct.pack("<128f", *(Random(number).uniform(-0.25, 0.25) for number in range(at, at + 128))) for at in (0, 500)
+]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        *(pytest.param(form, id=name) for name, form in ENCODINGS.items() if not name.startswith("JSON")),
+        pytest.param(lambda numbers: json.dumps(numbers).encode(), id="JSON"),
+        pytest.param(lambda numbers: json.dumps({"face": {"v": numbers}}, indent=1).encode(), id="JSON in lines"),
+        pytest.param(lambda numbers: json.dumps(numbers, separators=(",", ":")).encode("utf-16"), id="JSON in UTF-16"),
+        pytest.param(lambda numbers: json.dumps([round(n, 6) for n in numbers]).encode(), id="JSON of six digits"),
+        pytest.param(lambda numbers: " ".join(map(str, np.float32(numbers))).encode(), id="NumPy's text"),
+        pytest.param(lambda numbers: b"".join(b"%.6f\n" % n for n in numbers), id="a table"),
+    ],
+)
+def test_a_planted_vector_is_found_however_it_is_written_down(form) -> None:
+    canaries = Canaries(vectors=VECTORS)
+    numbers = struct.unpack("<128f", VECTORS[0])
+    assert canaries.find(noise(99) + form(numbers) + noise(99, 1)) == "of the store of face data"
+    other = form(struct.unpack("<128f", struct.pack("<128f", *(-number for number in numbers))))
+    assert form(numbers) == other or canaries.find(noise(99) + other + noise(99, 1)) == ""
+
+
+def test_every_planted_vector_is_found_as_it_is() -> None:
+    canaries = Canaries(vectors=VECTORS)
+    assert [bool(canaries.find(b"." + vector)) for vector in VECTORS] == [True, True]
+    assert canaries.find(noise(2_000_000)) == ""
+    assert Canaries(vectors=[b"", bytes(12)]).find(bytes(1000)) == "", "what is no vector is not looked for"
 
 
 @pytest.mark.parametrize("size", [0, 15, 2**20 + 1])

@@ -28,6 +28,7 @@ from photovault.backup.plan import (
     why_offline,
 )
 from photovault.model import DOUBTFUL, Counts, Entry, EntryKind, Problem, Snapshot, Source, Stamp
+from photovault.photos import refuse
 from photovault.photos.reading import (
     ATTEMPTS,
     BUFFER,
@@ -63,7 +64,10 @@ _TOO_LARGE = "it is larger than one file may be (about 195 GiB)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """What a snapshot says of its run, everything that is not in the files, and how the run writes."""
+    """What a snapshot says of its run, everything that is not in the files, and how the run works.
+
+    ``own``: device and inode of the files with face data, which it refuses under any name.
+    """
 
     device_id: bytes
     device_name: str
@@ -74,6 +78,7 @@ class RunInfo:
     tags: tuple[str, ...] = ()
     xattrs: bool = True
     uniform: bool = False
+    own: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +168,7 @@ class _Run:
             info.xattrs,
             pictures.decoder.look if pictures.decoder is not None else None,
             pictures.pack,
+            info.own,
         )
         self._room = ROOM if pictures.pack else BUFFER
         self._buffers: list[memoryview] = []
@@ -480,7 +486,7 @@ class _Run:
                 for window in large.file.windows:
                     self._take_window(large, large.file.read(window, buffer), buffer)
             except OSError as error:
-                large.failed = error.strerror or "reading failed"
+                large.failed = error.strerror or str(error) or "reading failed"
                 return
             if large.file.settled():
                 return
@@ -539,7 +545,9 @@ class _Run:
 
     def _not_read(self, folder: Folder, found: Found, why: str) -> None:
         kept = "its last version is kept" if found.stamp.name in folder.files else "it is not backed up"
-        self._problem(folder, found, f"cannot be read: {why}; {kept}", "mend that and back up again")
+        is_refused = why == refuse.WHY
+        what = f"is refused: {why}" if is_refused else f"cannot be read: {why}"
+        self._problem(folder, found, f"{what}; {kept}", refuse.HINT if is_refused else "mend that and back up again")
         self._progress.advance(1, found.stamp.size, os.fsdecode(found.stamp.name))
 
     def _problem(self, folder: Folder, found: Found, what: str, hint: str) -> None:

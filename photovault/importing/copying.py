@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from photovault.errors import DamageError, RefusedError, StorageError
 from photovault.importing.values import UnreadableError
 from photovault.model import Problem
+from photovault.photos import refuse
 from photovault.vault.format import shown
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ class _Copying:
         pending = self._target.begin(copy.path, member.size)
         try:
             with opening() as stream:
-                digest = _write(stream, pending)
+                digest = _write(stream, pending, member.where)
             _same(copy, digest)
             pending.finish(mtime_ns=copy.incoming.mtime_ns, mode=_MODE)
         except UnreadableError as error:
@@ -261,9 +262,11 @@ def _same(copy: Copy, digest: bytes) -> None:
         raise UnreadableError(copy.incoming.member.where, "it changed while it was imported")
 
 
-def _write(stream: Stream, pending: Pending) -> bytes:
-    digest = hashlib.sha256()
+def _write(stream: Stream, pending: Pending, where: str) -> bytes:
+    digest, screen = hashlib.sha256(), refuse.Screen()
     while data := stream.read(PIECE):
+        if screen.feed(data):
+            raise UnreadableError(where, f"is refused: {refuse.WHY}", refuse.HINT)
         digest.update(data)
         pending.write(data)
     return digest.digest()

@@ -7,7 +7,8 @@ the cost of handing work to a thread is shared; files larger than the buffer are
 
 What a photo says of itself is read elsewhere: opened files are given away for it (``looking``) before they are read here,
 and the answers are waited for only when somebody asks for the ``result``.  Guarantee: a file is read and hashed whatever
-becomes of the look at it, and a thumbnail is that of the bytes that were read.
+becomes of the look at it, and a thumbnail is that of the bytes that were read.  Face data is refused here (``refuse``), before
+anything of it is handed on: of a small file once it is in the buffer, of a large one before its first window.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from photovault.model import INODE_MASK, Stamp
+from photovault.photos import refuse
 from photovault.photos.looking import Look, Seen, is_still, unseen
 from photovault.photos.picture import Picture, picture
 from photovault.photos.split import split
@@ -69,12 +71,21 @@ class NotRead:
 
 
 class ReaderOptions(NamedTuple):
-    """How files are read, who looks at them (nobody, if ``look`` is None), and whether to find the pictures of JPEGs."""
+    """How files are read.
+
+    Attributes:
+        part_id: of the bytes of a part.
+        xattrs: whether to read extended attributes.
+        look: who looks at files; nobody, if None.
+        find_pictures: whether to find the pictures of JPEGs.
+        own: device and inode of the files with face data, which are refused under any name.
+    """
 
     part_id: PartId
     xattrs: bool
     look: Ask | None = None
     find_pictures: bool = False
+    own: frozenset[tuple[int, int]] = frozenset()
 
 
 class Reading:
@@ -201,6 +212,8 @@ def _read_open(file: _Open, path: bytes, room: memoryview, options: ReaderOption
         before = after
         if not stat.S_ISREG(before.st_mode):
             return NotRead(why="it is not a file any more")
+        if (before.st_dev, before.st_ino) in options.own:
+            return NotRead(why=refuse.WHY)
         if before.st_size > len(room):
             return NotRead(why="it grew", grown=True)
         size = fill(fd, 0, room[: before.st_size])
@@ -209,6 +222,8 @@ def _read_open(file: _Open, path: bytes, room: memoryview, options: ReaderOption
         if settled:
             break
     data = room[:size]
+    if refuse.holds_face_data(_memory_reader(data), size):
+        return NotRead(why=refuse.WHY)
     pieces = tuple(_pieces(data, options.part_id, base))
     return FileRead(
         stamp=Stamp(name, before.st_ino & INODE_MASK, size, before.st_mtime_ns, before.st_ctime_ns),
@@ -297,12 +312,22 @@ class LargeFile:
         self._before = os.fstat(self._fd)
         if not stat.S_ISREG(self._before.st_mode):
             raise OSError("it is not a file any more")
+        self._refuse()
         opened = (self._fd, self._before)
         self._look = Look(self._options.look, [self.path], [opened], thumbnails=self._thumbnails)
         self._digest = hashlib.sha256()
         self._size = 0
-        lengths = split(lambda offset, length: os.pread(self._fd, length, offset), self._before.st_size)
+        lengths = split(self._read_at, self._before.st_size)
         self.windows = tuple(_windows(lengths)) or ((0, ()),)  # a file that was emptied has one empty window
+
+    def _read_at(self, offset: int, length: int) -> bytes:
+        return os.pread(self._fd, length, offset)
+
+    def _refuse(self) -> None:
+        """Raise OSError for face data."""
+        is_own = (self._before.st_dev, self._before.st_ino) in self._options.own
+        if is_own or refuse.holds_face_data(self._read_at, self._before.st_size):
+            raise OSError(refuse.WHY)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photovault.app import App, Settings
-from photovault.app.proof import Switch, threads_switch, two_run
+from photovault.app.proof import two_run
 from photovault.app.sources import BackupRequest
+from photovault.app.switches import Switch, switches, threads_switch
 from photovault.crypto.keys import mac
 from photovault.errors import GuardError
 from photovault.gate.door import Door
@@ -54,7 +55,7 @@ def prove(computer: Computer, photos: Path, leak: Callable[[], None], *, as_firs
     """Two runs; in the second ``leak`` is planted."""
     request = BackupRequest(paths=(str(photos),), all_files=True)
     switch = Switch(name="the leak", off=nothing, on=lambda _: leak())
-    return two_run(computer.app(), request, switch, Silent(), as_first=as_first)
+    return two_run(computer.app(), request, [switch], Silent(), as_first=as_first)[0]
 
 
 def reasons(report: TwoRunReport) -> str:
@@ -184,8 +185,9 @@ def test_two_runs_are_the_same_and_send_nothing(
         put(photos / "new.jpg", jpeg(90))
     before = files(tmp_path / "vault"), files(computer.folder / "state")
     request = BackupRequest(paths=(str(photos),), all_files=True)
-    report = two_run(computer.app(), request, threads_switch(), Silent(), as_first=as_first)
-    assert report.alarms == ()
+    app = computer.app()
+    report, *others = two_run(app, request, switches(app), Silent(), as_first=as_first)
+    assert [one.alarms for one in (report, *others)] == [(), ()]
     assert report.size > 9_000_000 or (backed_up and not as_first)
     assert report.objects >= 3
     assert (files(tmp_path / "vault"), files(computer.folder / "state")) == before
@@ -207,7 +209,7 @@ def test_it_sends_what_the_next_backup_sends(computer: Computer, photos: Path, t
     """Otherwise it would prove something of another program."""
     before = files(tmp_path / "vault")
     request = BackupRequest(paths=(str(photos),), all_files=True)
-    report = two_run(computer.app(), request, threads_switch(), Silent())
+    (report,) = two_run(computer.app(), request, [threads_switch()], Silent())
     computer.app().backup(request, Silent())
     sent = {name: data for name, data in files(tmp_path / "vault").items() if name not in before}
     assert (report.objects, report.size) == (len(sent), sum(map(len, sent.values())))
@@ -303,8 +305,10 @@ def test_two_runs_on_the_command_line(photovault, backed_up: Path, photos: Path)
     done = photovault("audit", "--two-run", "--as-first", photos)
     assert (done.code, done.err) == (0, "")
     assert "the same byte for byte without and with several workers" in done.out
+    assert "the same byte for byte without and with faces (planted ones" in done.out
     done = photovault("audit", "--two-run", photos, "--json")
-    assert (done.code, done.json["alarms"], done.json["switch"]) == (0, [], "several workers")
+    assert (done.code, done.json["alarms"]) == (0, [])
+    assert [run["switch"].partition(" (")[0] for run in done.json["runs"]] == ["several workers", "faces"]
 
 
 @pytest.mark.parametrize(
@@ -317,7 +321,7 @@ def test_wrong_use_is_told(photovault, vault: Path, args: list[str]) -> None:
 def test_a_leak_on_the_command_line_is_exit_code_14(
     photovault, backed_up: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("photovault.cli.audit.threads_switch", lambda: _leaking(monkeypatch))
+    monkeypatch.setattr("photovault.cli.audit.switches", lambda _: [_leaking(monkeypatch)])
     done = photovault("audit", "--two-run", "--as-first", photos)
     assert done.code == 14
     assert "NOT EXPLAINED: snapshots/" in done.err
