@@ -156,7 +156,7 @@ def test_the_newest_photo_is_looked_at_first_and_all_is_kept(house):
     for number in range(5):
         house.put(f"{number}.jpg", b"%d@@" % number, mtime=1000 + number)
     done = house.scan()
-    assert sorted(house.decoder.seen[:2]) == ["3.jpg", "4.jpg"]
+    assert [os.path.basename(path) for path in house.shelf.paths_] == [b"%d.jpg" % number for number in (4, 3, 2, 1, 0)]
     assert (done.looked, done.faces, done.left, done.problems) == (5, 10, 0, [])
     kept = house.shelf.photos[hashlib.sha256(b"4@@").digest()]
     assert (kept["size"], kept["taken"], kept["turn"], len(kept["faces"])) == (
@@ -349,6 +349,49 @@ def test_another_engine_measures_the_known_faces_and_finds_no_new_ones(house):
     assert {one.vector for one in kept["faces"]} == {b"anew"}
     assert {one["engine"] for one in house.shelf.photos.values()} == {"onnx 2"}
     assert path in house.shelf.paths_
+
+
+def measured_by_another(house):
+    """Photos on record with their faces, as an older engine left them; in the order of their names."""
+    paths = sorted(house.shelf.paths_)
+    return [Old(number, path, house.shelf.paths_[path], (face(0),)) for number, path in enumerate(paths, 1)]
+
+
+def test_faces_are_measured_anew_the_newest_first_and_not_where_all_is_looked_at_again(house):
+    for number in range(3):
+        house.put(f"{number}.jpg", b"@%d" % number, mtime=number)
+    house.scan()
+    plan = house.plan(old=measured_by_another(house))
+    assert [os.path.basename(one.path) for one in plan.old] == [b"2.jpg", b"1.jpg", b"0.jpg"]
+    assert house.plan(old=measured_by_another(house), again=True).old == ()
+
+
+@pytest.mark.parametrize(
+    ("faces", "why", "left"),
+    [((), "", 0), ((), "the worker ended on it", 0), ((), "the workers were closed", 1)],
+)
+def test_what_could_not_be_measured_anew_stays_as_it_was(house, faces, why, left):
+    house.put("a.jpg", b"a@")
+    house.scan()
+    before = dict(house.shelf.photos)
+    house.passing = frozenset(["the workers were closed"])
+    house.finder = SimpleNamespace(embed=lambda _picture, _faces: answered(faces, why))
+    done = house.scan(engine="onnx 2", old=measured_by_another(house))
+    assert (done.embedded, len(done.problems), done.left) == (0, 1, left)
+    assert house.shelf.photos == before
+
+
+def answered(faces, why):
+    future = Future()
+    future.set_result(SimpleNamespace(faces=faces, why=why))
+    return future
+
+
+def test_a_name_of_what_another_engine_looked_at_is_looked_at(house):
+    house.put("a.jpg", b"nobody")
+    house.scan()
+    house.put("b.jpg", b"nobody")
+    assert house.scan(engine="onnx 2").looked == 1
 
 
 def test_a_plan_has_a_photo_once_however_many_names_it_has(house):
