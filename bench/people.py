@@ -143,7 +143,7 @@ def _upright(path: Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
 def stand_ins(quick: bool) -> Labelled:  # noqa: FBT001 - a plain choice
     """Return made faces, as many as Faces in the Wild has; a tenth of it for a quick run."""
     sizes = crowd.wild_sizes()
-    vectors, whose = crowd.made(sizes[3 :: 10 if quick else 1], _SEED)
+    vectors, whose = crowd.made(sizes[3::10] if quick else sizes, crowd.SEED)
     n = len(whose)
     good = np.ones(n, np.float32)
     curve = models.curve_of(_ORDER)
@@ -156,7 +156,7 @@ def stand_ins(quick: bool) -> Labelled:  # noqa: FBT001 - a plain choice
 def judged(given: Labelled) -> Iterator[Row]:
     """Yield the agreement of every method with who is who, on an album and on all."""
     named = np.flatnonzero(given.whose >= 0)
-    sets = {"album": named[crowd.album(given.whose[named], _SEED)], "all": np.arange(len(given.whose))}
+    sets = {"album": named[crowd.album(given.whose[named], crowd.SEED)], "all": np.arange(len(given.whose))}
     enough = given.real and len(np.unique(given.whose[named])) >= _PEOPLE_LEAST
     for name, these in sets.items():
         part = given.taken(these)
@@ -178,8 +178,8 @@ def _methods(part: Labelled) -> Iterator[tuple[str, Callable[[], Ids]]]:
         yield "dlib.chinese_whispers 0.5", partial(_whispers, vectors, 0.5)
     if find_spec("sklearn"):
         cluster = import_module("sklearn.cluster")
-        yield "DBSCAN 0.46, 3", lambda: cluster.DBSCAN(eps=0.46, min_samples=3).fit_predict(vectors)
-        yield "DBSCAN 0.42, 1", lambda: cluster.DBSCAN(eps=0.42, min_samples=1).fit_predict(vectors)
+        yield "DBSCAN 0.41, 3", lambda: cluster.DBSCAN(eps=0.41, min_samples=3).fit_predict(vectors)
+        yield "DBSCAN 0.42, 4", lambda: cluster.DBSCAN(eps=0.42, min_samples=4).fit_predict(vectors)
         yield "HDBSCAN 2", lambda: cluster.HDBSCAN(min_cluster_size=2, copy=True).fit_predict(vectors)
 
 

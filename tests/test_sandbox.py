@@ -370,10 +370,11 @@ def test_decoders_and_face_workers_start_behind_it_with_every_layer() -> None:
 
 def test_nobody_looks_into_a_process_that_left() -> None:
     out = run(
-        "import os, resource\nfrom photovault import sandbox\nsandbox.leave_network()\n"
-        "print(os.stat('/proc/self/mem').st_uid, *resource.getrlimit(resource.RLIMIT_CORE))"
+        "import ctypes, os, resource\nfrom photovault import sandbox\nsandbox.leave_network()\n"
+        "dumpable = ctypes.CDLL(None).prctl(3)\n"  # PR_GET_DUMPABLE: who owns /proc/self/mem tells root nothing
+        "print(os.stat('/proc/self/mem').st_uid, dumpable, *resource.getrlimit(resource.RLIMIT_CORE))"
     )
-    assert out.split() == ["0", "0", "0"]
+    assert out.split() == ["0", "0", "0", "0"]
 
 
 def run(script: str) -> str:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from photovault.errors import RefusedError, UsageError
 from photovault.people.consent import notice
-from photovault.people.consent.consent import TERM_DEFAULT, TERM_MOST, Consent, Receipt, Standing, check_agreement
+from photovault.people.consent.consent import TERM_DEFAULT, Consent, Receipt, check_agreement
 from photovault.people.consent.register import Register, Release
+from photovault.people.consent.standing import TERM_MOST, Standing
 from photovault.people.keeping import markers
 from photovault.people.keeping.erase import LIMITS, Erased, erase, has_data, is_ours
 from photovault.people.keeping.key import FaceKey
+from photovault.people.keeping.shred import shred
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,13 +48,13 @@ __all__ = [
     "erase_if_lapsed",
     "face_key",
     "may_name",
+    "names_file",
     "notice",
     "register",
     "releases",
     "renew",
     "revoke",
     "standing_as_dict",
-    "withdraw_release",
 ]
 
 
@@ -161,8 +163,20 @@ def agree(app: Setup, kind: str, agreement: Agreement) -> Receipt:
 
 
 def revoke(app: Setup, kind: str) -> Receipt | None:
-    """Take a further consent back; None when it does not hold."""
-    return consent(app).revoke(kind)
+    """Take a further consent back; None when it does not hold.  The names that wait for a backup go at once.
+
+    Raises:
+        RefusedError: it cannot be written down.
+    """
+    done = consent(app).revoke(kind)
+    if kind == "names-backup":
+        app.warnings += shred(names_file(app))
+    return done
+
+
+def names_file(app: Setup) -> Path:
+    """What a backup takes of names, where somebody agreed to that; in clear, for this user alone."""
+    return _cache(app) / "names" / "names.json"
 
 
 def disable(app: Setup) -> Disabled:
@@ -194,7 +208,7 @@ def erase_if_lapsed(app: Setup) -> Erased | None:
     if not has_data(app.people_folder):
         return None
     standing = consent(app).standing()
-    if standing.erase:
+    if standing.erase or standing.gone:  # what came back, from a copy that another program made, goes as well
         erased = _erase(app)
         if erased.verified or erased.files:  # not a line each time that a keyring stays locked
             consent(app).erased({"why": standing.why} | erased.as_dict())
@@ -231,16 +245,6 @@ def add_release(app: Setup, person: str, signed: str, *, minor: bool, guardian: 
     """
     _require_organisation(app)
     return register(app).add(person, signed, minor=minor, guardian=guardian)
-
-
-def withdraw_release(app: Setup, person: str) -> Release:
-    """Take a release back.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    erase_if_lapsed(app)
-    return register(app).withdraw(person)
 
 
 def releases(app: Setup) -> tuple[list[Release], tuple[str, ...]]:

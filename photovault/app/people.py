@@ -15,9 +15,17 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from photovault.app.consent import consent, erase_if_lapsed, face_key, may_name
-from photovault.app.people_scan import ALONE, Over, Scan, chosen_curve, engine_order, noted, refuse_sources
-from photovault.errors import ConsentError, MissingExtraError, PhotovaultError, RefusedError, UnsafeError, UsageError
+from photovault.app.consent import consent, erase_if_lapsed, face_key, may_name, register
+from photovault.app.people_scan import ALONE, Over, Scan, chosen_curve, engine_order, left_by, noted, refuse_sources
+from photovault.errors import (
+    ConsentError,
+    MissingExtraError,
+    PhotovaultError,
+    RefusedError,
+    UnsafeError,
+    UsageError,
+    WrongKeyError,
+)
 from photovault.people.consent.notice import XMP_NOTICE, XMP_WORDS
 from photovault.people.shown import (
     ANSWERS,
@@ -40,7 +48,8 @@ if TYPE_CHECKING:
 
     from photovault.app.runs import App
     from photovault.config import Config
-    from photovault.people.consent.consent import Standing
+    from photovault.people.consent.register import Release
+    from photovault.people.consent.standing import Standing
     from photovault.people.decisions import Decisions
     from photovault.people.store.store import Store
     from photovault.people.values import Curve
@@ -59,10 +68,12 @@ __all__ = [
     "Question",
     "ScanReport",
     "Side",
+    "Withdrawn",
     "XmpReport",
     "face_id",
     "open_people",
     "person_id",
+    "withdraw_release",
 ]
 
 _NAMES_MAX: Final = 1 << 28
@@ -70,6 +81,11 @@ _POLITE: Final = "people.background"
 _WANTED: Final = "people.wanted"
 _PATIENCE: Final = 20.0  # seconds for a scan in the background to give way
 _WAIT: Final = 24 * 3600.0  # seconds, for `--wait`
+_MOMENT: Final = 5.0  # seconds; a key is made in less
+_NO_KEY: Final = (
+    "it is in the keyring of your desktop session, or was face.key beside the store: bring it back; if it is lost,"
+    " `photovault people disable` erases the store, and `people enable` and `people scan` begin anew"
+)
 
 
 def open_people(app: App) -> People:
@@ -77,6 +93,30 @@ def open_people(app: App) -> People:
     people = People(app)
     erase_if_lapsed(app)
     return people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """A release that was taken back; ``entry``: who had the name, if anybody; ``problem``: why somebody still has it."""
+
+    release: Release
+    entry: HistoryEntry | None = None
+    problem: str = ""
+
+
+def withdraw_release(app: App, person: str) -> Withdrawn:
+    """Take a release back, then the name from whoever has it.  The first is recorded even if the second fails.
+
+    Raises:
+        UsageError: there is no release of that name.
+        RefusedError: it cannot be recorded.
+    """
+    people = open_people(app)
+    release = register(app).withdraw(person)
+    try:
+        return Withdrawn(release=release, entry=people.forget_name(release.person))
+    except PhotovaultError as error:
+        return Withdrawn(release=release, problem=error.what)
 
 
 class People:
@@ -140,6 +180,14 @@ class People:
             return []
         with self._store(write=False) as store:
             return store.people(all=everybody, hidden=hidden, faces=faces)
+
+    def ungrouped(self) -> list[FaceShown]:
+        """Faces that are in no group: too poor to tell whose they are."""
+        self._consent.require()
+        if not self._has_store():
+            return []
+        with self._store(write=False) as store:
+            return store.ungrouped()
 
     def show(self, ref: str) -> Person:
         """A person, as ``p7`` or by name, with all faces.  UsageError if there is none."""
@@ -244,7 +292,11 @@ class People:
 
     def is_wanted(self) -> bool:
         """Whether somebody waits for the store that a scan in the background has."""
-        return (self._folder / _WANTED).exists()
+        try:
+            asked = (self._folder / _WANTED).stat().st_mtime
+        except OSError:
+            return False
+        return self._app.world.now().timestamp() - asked < 2 * _PATIENCE  # an older one was left by who was killed
 
     def _record(self, run: Scan) -> None:
         """Write down that protection was given up, when that is news."""
@@ -291,7 +343,15 @@ class People:
     def undo(self, entry: int | None = None) -> HistoryEntry:
         """Take back the newest decision, or the one of that number."""
         with self._store(write=True) as store:
-            return self._decisions(store).undo(entry)
+            return self._decisions(store).undo(entry, allowed=self._may_name)
+
+    def forget_name(self, name: str) -> HistoryEntry | None:
+        """Take a name away from whoever has it; None where nobody has.  It does not come back by ``undo`` without a release."""
+        if not (self._consent.standing().holds and self._has_store()):
+            return None
+        with self._store(write=True) as store:
+            person = store.called(name)
+            return None if person is None else self._decisions(store).name(person, "")
 
     def questions(self, limit: int) -> list[Question]:
         """What would help most to know."""
@@ -349,7 +409,9 @@ class People:
             RefusedError: it cannot be read.
         """
         from photovault.people import tags
+        from photovault.people.naming import is_name
 
+        self._consent.require()
         names = tags.decode(_read(file))
         with self._store(write=True) as store:
             people = store.people(hidden=True)
@@ -357,11 +419,14 @@ class People:
             found = tags.match(names, photos)
             nameless = {one.id for one in people if not one.name}
             chosen = {
-                number: name for number, name in found.names.items() if number in nameless and self._may_name(name)
+                number: name
+                for number, name in found.names.items()
+                if number in nameless and is_name(name) and store.called(name) is None and self._may_name(name)
             }
             decisions = self._decisions(store)
             for number, name in chosen.items():
-                decisions.name(number, name)
+                if store.called(name) is None:  # two of the file can differ in case alone
+                    decisions.name(number, name)
             named = sum(one.count for one in people if one.id in chosen)
         return XmpReport(files=1, regions=len(found.names) + found.unmatched, named=named, unmatched=found.unmatched)
 
@@ -390,12 +455,10 @@ class People:
         self._check_alone()
         from photovault.people.store.store import Store
 
-        key = face_key(self._app).create() if write else face_key(self._app).get()
+        wait = _WAIT if self._app.settings.wait else 0.0
+        key = self._key(write=write, wait=wait)
         if self._app.may_use_keyring:
             self._alone = (*self._alone, *self._leave(unix=False))
-        if key is None:
-            raise UsageError("no photo has been looked at yet", "photovault people scan")
-        wait = _WAIT if self._app.settings.wait else 0.0
         with ExitStack() as stack:
             if write and not polite:
                 wait = max(wait, stack.enter_context(self._asked_for()))
@@ -404,6 +467,21 @@ class People:
             if polite:
                 stack.enter_context(_there(self._folder / _POLITE))
             yield store
+
+    def _key(self, *, write: bool, wait: float) -> bytes:
+        """The face key; a new one only where there is no store that an older one opens, and by one process at a time."""
+        from photovault.people.keeping.lock import people_lock
+
+        there = face_key(self._app)
+        key = there.get()
+        if key is not None:
+            return key
+        if self._has_store():
+            raise WrongKeyError("the face store is here, but its key is not", _NO_KEY)
+        if not write:
+            raise UsageError("no photo has been looked at yet", "photovault people scan")
+        with people_lock(self._folder, wait=max(wait, _MOMENT)):
+            return there.create()
 
     @contextmanager
     def _asked_for(self) -> Iterator[float]:
@@ -479,7 +557,7 @@ class _About:
             missing=self.missing,
             missing_hint=self.hint,
             scanned=counts.photos if counts is not None else None,
-            left=last.get("left"),
+            left=None if store is None else left_by(last, store, self.config),
             faces=counts.faces if counts is not None else 0,
             people=counts.people if counts is not None else 0,
             named=counts.named if counts is not None else 0,

@@ -10,12 +10,13 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from photovault.app.consent import consent
+from photovault.app.consent import consent, names_file
 from photovault.app.people_process import names_of_photos
 from photovault.backup import SourceSpec
 from photovault.device import write_private
 from photovault.errors import PhotovaultError
 from photovault.people.keeping import markers
+from photovault.people.keeping.shred import shred
 from photovault.people.tags import encode
 from photovault.photos.scan import ScanRules
 
@@ -25,23 +26,25 @@ if TYPE_CHECKING:
     from photovault.app.runs import App
 
 LABEL: Final = "names of people"
-NAME: Final = "names.json"
 
 
 def names_sources(app: App) -> list[SourceSpec]:
     """The source with the names, as they are now; none where nobody agreed to it."""
-    folder = app.cache_dir / "people" / "names"
-    if not app.people_folder.is_dir() or not consent(app).agreed("names-backup"):
-        with suppress(OSError):
-            (folder / NAME).unlink()
+    file = names_file(app)
+    if _is_agreed(app):
+        try:
+            _write(app, file, encode(names_of_photos(app)))
+        except PhotovaultError as error:
+            app.warnings.append(f"names of people: {error.what}; the backup has them as they were")
+    if not _is_agreed(app):  # asked again: it may have been taken back while the names were looked up
+        app.warnings += shred(file)
+    if not file.exists():
         return []
-    try:
-        _write(app, folder / NAME, encode(names_of_photos(app)))
-    except PhotovaultError as error:
-        app.warnings.append(f"names of people: {error.what}; the backup has them as they were")
-    if not (folder / NAME).exists():
-        return []
-    return [SourceSpec(label=LABEL, path=str(folder), rules=ScanRules(all_files=True))]
+    return [SourceSpec(label=LABEL, path=str(file.parent), rules=ScanRules(all_files=True))]
+
+
+def _is_agreed(app: App) -> bool:
+    return app.people_folder.is_dir() and consent(app).agreed("names-backup")
 
 
 def _write(app: App, path: Path, data: bytes) -> None:

@@ -19,14 +19,15 @@ from photovault.people.shown import ScanReport
 from photovault.people.values import Curve, EngineOrder, ModelOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from photovault.app.runs import App
     from photovault.app.settings import Setup
     from photovault.config import Config
-    from photovault.people.consent.consent import Standing
-    from photovault.people.scan import Root, Scanned, ScanPlan
+    from photovault.people.consent.standing import Standing
+    from photovault.people.plan import Root, ScanPlan
+    from photovault.people.scan import Scanned
     from photovault.people.store.store import Store
     from photovault.people.wall.host import FaceWorkers, Hello
     from photovault.progress import Progress
@@ -88,7 +89,7 @@ class Scan:
 
     def plan(self, *, again: bool = False) -> ScanPlan:
         """What there is to do."""
-        from photovault.people.scan import Old, plan_scan, walk
+        from photovault.people.plan import Old, plan_scan, walk
 
         def known(path: bytes) -> Any:  # noqa: ANN401 - Stamp | None
             found = self._store.stamp_of(path)
@@ -107,6 +108,8 @@ class Scan:
         from photovault.people.engines.models import curve_of
 
         began = self._app.world.clock()
+        self._left = len(plan.new) + len(plan.old)
+        self.note()  # a run that is killed must not leave behind that nothing is left
         done = self._forget(plan) if not (plan.new or plan.old) else self._look(plan, alone)
         self._left = done.left
         self._group(chosen_curve(self._app.config, curve_of(self._order)))
@@ -159,7 +162,16 @@ class Scan:
                 edge=self._app.config.people.edge,
                 passing=frozenset(passing),
             )
-            return run_scan(plan, self._store, helpers, self._progress, self._engine, self._enough)
+            return run_scan(plan, self._store, helpers, self, self._engine, self._enough)
+
+    def total(self, files: int, size: int) -> None:
+        """Progress."""
+        self._progress.total(files, size)
+
+    def advance(self, files: int, size: int, path: str) -> None:
+        """Progress; what is left is known, however the run ends."""
+        self._left = max(0, (self._left or 0) - files)
+        self._progress.advance(files, size, path)
 
     def _enough(self) -> bool:
         return self._tired() or self._over()
@@ -193,6 +205,7 @@ class Scan:
         value = {
             "time": self._app.world.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "left": self._left,
+            "engine": self._engine,
             "protection": self._protection,
             "overridden": self.overridden,
             "alarms": self._alarms,
@@ -207,6 +220,17 @@ def noted(store: Store) -> dict[str, Any]:
         return dict(json.loads(store.recall(_NOTE) or "{}"))
     except (ValueError, TypeError):
         return {}
+
+
+def left_by(last: Mapping[str, Any], store: Store, config: Config) -> int | None:
+    """Photos that are still to be looked at, as far as the last scan knew; where it had another engine, all those faces, too."""
+    from photovault.people.engines.models import key_of
+
+    left = last.get("left")
+    with suppress(UsageError):
+        engine = key_of(engine_order(config))
+        return left if left is None or last.get("engine") == engine else left + store.unmeasured(engine)
+    return left
 
 
 # From the configuration ---------------------------------------------------------------------------------------------------
@@ -265,7 +289,7 @@ def roots(app: Setup, scope: Sequence[str]) -> list[Root]:
 
 def _roots(app: Setup, folder: str) -> Iterator[Root]:
     """A folder by the rules of the source that it is in; sources inside of it by their own."""
-    from photovault.people.scan import Root
+    from photovault.people.plan import Root
     from photovault.photos.scan import Scanner, identities
 
     sources = {source_path(one.path, must_exist=False): one.exclude for one in app.config_if_there.sources}

@@ -25,21 +25,12 @@ from photovault.errors import BusyError, PhotovaultError, RefusedError, UnsafeEr
 from photovault.watch import control
 from photovault.watch.alarms import Alarms, channels
 from photovault.watch.control import Server, only_one
-from photovault.watch.daemon import (
-    Daemon,
-    Destination,
-    Done,
-    Faced,
-    Orders,
-    World,
-    end_pause,
-    load_memory,
-    load_pause,
-)
+from photovault.watch.daemon import Daemon, Destination, Orders, World, end_pause, load_memory, load_pause
 from photovault.watch.memory import give_back
 from photovault.watch.notify import Notify
 from photovault.watch.observer import Watched, Watcher
 from photovault.watch.power import Power
+from photovault.watch.run import Done, Faced
 from photovault.watch.schedule import Allowed, Clocks
 from photovault.watch.standing import Standing, standing
 

@@ -142,7 +142,7 @@ def _show_scan(out: Output, report: ScanReport) -> None:
 
 
 def _reasons(failed: dict[str, int]) -> str:
-    return ", ".join(f"{number:,} {why}" for why, number in sorted(failed.items(), key=lambda one: -one[1]))
+    return "; ".join(f"{number:,}: {why}" for why, number in sorted(failed.items(), key=lambda one: -one[1]))
 
 
 def _show_wall(out: Output, overridden: tuple[str, ...], alarms: tuple[str, ...]) -> None:
@@ -188,7 +188,7 @@ def _show_status(out: Output, found: PeopleStatus) -> None:
     if found.consent != "granted":
         out.line("  `photovault people notice` says what it is, `photovault people enable` turns it on")
     if found.missing:
-        out.always(f"  not ready: {found.missing}; {found.missing_hint}")
+        out.always(f"  not ready: {'; '.join(filter(None, (found.missing, found.missing_hint)))}")
     if found.consent == "granted":
         _show_store(out, found)
     _show_wall(out, found.overridden, found.alarms)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from photovault.cli.output import Output
 
 FAILED = 1
+PARTLY = 3
 DAMAGED = 13
 _TERM = re.compile(r"(\d{1,3}) ?(m|months?|y|years?)?", re.ASCII)
 _WIDTH = 100
@@ -275,6 +276,8 @@ def list_releases(call: Call) -> None:
     made, out = call.app(), call.output()
     found, problems = consent.releases(made)
     out.document({"releases": [_release(one) for one in found], "problems": list(problems)})
+    if not found:
+        out.line("no release is on record")
     for one in found:
         guardian = f"  minor, signed by {one.guardian}" if one.minor else ""
         out.always(f"{one.number}  {one.signed}  {one.person}{guardian}")
@@ -288,18 +291,26 @@ def list_releases(call: Call) -> None:
 def withdraw_release(
     call: Call, person: Annotated[str, typer.Argument(metavar="NAME", help="As in `people release list`.")]
 ) -> None:
-    """Record that somebody took the release back: the name can be given no more.
+    """Record that somebody took the release back: the name is taken away, and can be given no more.
 
     Examples:
 
       photovault people release withdraw "Anna Berg"
+
+    `photovault people undo` does not bring it back. The exit code is 3 when the name could not be taken away, as while a
+    scan is at work; then do that with `photovault people name NAME --remove`.
     """
-    from photovault.app import consent  # noqa: PLC0415 - not needed for --help
+    from photovault.app.people import withdraw_release as withdrawn  # noqa: PLC0415 - not needed for --help
 
     made, out = call.app(), call.output()
-    done = consent.withdraw_release(made, person)
-    out.document({"withdrawn": done.number})
-    out.line(f"release {done.number} is taken back; take the name away with: photovault people name ID --remove")
+    done = withdrawn(made, person)
+    taken = [f"p{number}" for number in (done.entry.people if done.entry else ())]
+    out.document({"withdrawn": done.release.number, "name_taken_from": taken})
+    out.line(f"release {done.release.number} is taken back; {' '.join(taken) or 'nobody'} had the name")
+    out.warnings(made.warnings)
+    if done.problem:
+        out.warn(f"the name was not taken away ({done.problem}): photovault people name NAME --remove")
+        raise typer.Exit(PARTLY)
 
 
 def _release(one: Release) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from photovault.cli.options import Call, with_common
 from photovault.cli.output import count
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from photovault.app.people import FaceShown, Person
     from photovault.cli.output import Output
 
@@ -27,11 +29,11 @@ def register(group: typer.Typer) -> None:
 def list_(
     call: Call,
     *,
-    everybody: Annotated[
-        bool, typer.Option("--all", help="Also people who have one face only, and faces too poor to tell.")
-    ] = False,
+    everybody: Annotated[bool, typer.Option("--all", help="Also people who have one face only.")] = False,
     hidden: Annotated[bool, typer.Option("--hidden", help="Also people whom you have hidden.")] = False,
-    faces: Annotated[bool, typer.Option("--faces", help="With every face: its photo, where in it, how good.")] = False,
+    faces: Annotated[
+        bool, typer.Option("--faces", help="As --all, with every face: its photo, where in it, how good.")
+    ] = False,
 ) -> None:
     """List the people that were found, those with a name first.
 
@@ -46,12 +48,18 @@ def list_(
     from photovault.app.people import open_people  # noqa: PLC0415 - not needed for --help
 
     made, out = call.app(), call.output()
-    found = open_people(made).people(everybody=everybody, hidden=hidden, faces=faces)
-    out.document({"people": [person_row(one, faces=faces) for one in found]})
+    people = open_people(made)
+    found = people.people(everybody=everybody or faces, hidden=hidden, faces=faces)
+    loose = people.ungrouped() if faces else []
+    rest = {"ungrouped": [face_row(one) for one in loose]} if faces else {}
+    out.document({"people": [person_row(one, faces=faces) for one in found]} | rest)
     out.warnings(made.warnings)
     if not found:
         out.line("nobody yet; `photovault people scan` looks for faces")
     _table(out, found)
+    if loose:
+        out.always(f"in no group, too poor to tell: {count(len(loose), 'face')}")
+        _faces(out, loose)
 
 
 def show(call: Call, who: Ref) -> None:
@@ -120,9 +128,13 @@ def _table(out: Output, people: list[Person]) -> None:
         many = f"{count(one.count, 'face')} in {count(one.photos, 'photo')}"
         hidden = "  hidden" if one.hidden else ""
         out.always(f"{f'p{one.id}':<{ids}}  {_called(one):<{names}}  {many:<24}  {_years(one)}{hidden}".rstrip())
-        for face in one.faces:
-            sure = "  confirmed" if face.confirmed else ""
-            out.always(f"    f{face.id}  {face.file}  ({place(face)}; quality {face.quality:.2f}){sure}")
+        _faces(out, one.faces)
+
+
+def _faces(out: Output, faces: Iterable[FaceShown]) -> None:
+    for face in faces:
+        sure = "  confirmed" if face.confirmed else ""
+        out.always(f"    f{face.id}  {face.file}  ({place(face)}; quality {face.quality:.2f}){sure}")
 
 
 def _called(one: Person) -> str:

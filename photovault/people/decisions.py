@@ -14,18 +14,17 @@ action under way.  No error has a name in it, only numbers.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from photovault.errors import UsageError
-from photovault.people.shown import HistoryEntry, face_id, person_id
+from photovault.errors import ConsentError, UsageError
+from photovault.people.naming import clean_name, folded
+from photovault.people.shown import HistoryEntry, person_id
 from photovault.people.store import changes, listing
 from photovault.people.store.changes import Changes, FaceCell
-from photovault.people.store.listing import folded
-from photovault.people.store.store import SAME_BOX
+from photovault.people.store.same import SAME_BOX
 from photovault.people.values import Box
 
 if TYPE_CHECKING:
@@ -36,15 +35,13 @@ if TYPE_CHECKING:
     from photovault.people.store.store import Store
     from photovault.people.values import Curve
 
-NAME_MAX: Final = 100
-"""Characters of a name."""
 WITH_GROUP: Final = 1
 BY_ITSELF: Final = 2
-_BAD = frozenset(("Cc", "Cs", "Co", "Cn", "Zl", "Zp"))
-_TURNING = frozenset(
-    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\ufeff"
-)  # text that is shown as another
-_NAMED_WHY = "SELECT id FROM people WHERE folded = ?"
+_KEPT_APART = (
+    "SELECT face FROM denials WHERE person = ?1 "
+    "UNION SELECT one FROM links JOIN faces ON id = other WHERE NOT same AND coalesce(person, grp) = ?1 "
+    "UNION SELECT other FROM links JOIN faces ON id = one WHERE NOT same AND coalesce(person, grp) = ?1"
+)
 _NO_FACE = FaceCell(None, None, 0, 1)
 
 
@@ -75,22 +72,6 @@ class _Face(NamedTuple):
         return self.cell.group if self.cell.person is None else self.cell.person
 
 
-def clean_name(text: str) -> str:
-    """A name as it is kept: NFC, without spaces around it; "" stays.
-
-    Raises:
-        UsageError: it cannot be a name.
-    """
-    name = unicodedata.normalize("NFC", text).strip()
-    if len(name) > NAME_MAX:
-        raise UsageError(f"a name has at most {NAME_MAX} characters", "give a shorter one")
-    if any(unicodedata.category(c) in _BAD or c in _TURNING for c in name):
-        raise UsageError("there are characters in the name that cannot be seen", "type it by hand")
-    if person_id(name) is not None or face_id(name) is not None:
-        raise UsageError("that would be taken for the number of a person or face", "give a name that is none")
-    return name
-
-
 class Decisions:
     """What is decided, on an open store."""
 
@@ -110,10 +91,10 @@ class Decisions:
         """
         name = clean_name(name)
         listing.check(self._db, person)
-        other = self._db.row(_NAMED_WHY, (folded(name),)) if name else None
-        if other is not None and other[0] != person:
-            merge = f"to make them one: photovault people merge p{other[0]} p{person}"
-            raise UsageError(f"p{other[0]} has that name already", merge)
+        other = listing.called(self._db, name)
+        if other is not None and other != person:
+            merge = f"to make them one: photovault people merge p{other} p{person}"
+            raise UsageError(f"p{other} has that name already", merge)
         with self._action() as act:
             act.changes.person(person, name, hidden=self._is_hidden(person))
             count = self._confirm(act.changes, person) if name else 0
@@ -256,11 +237,16 @@ class Decisions:
         sql = "SELECT id, time, action, text, people, undone FROM history ORDER BY id DESC LIMIT ?"
         return [_entry(*row) for row in self._db.rows(sql, (limit,))]
 
-    def undo(self, number: int | None = None) -> HistoryEntry:
+    def undo(self, number: int | None = None, *, allowed: Callable[[str], bool] | None = None) -> HistoryEntry:
         """Take an action back: the newest that was not, or the one of that number.
+
+        Args:
+            number: of the action.
+            allowed: whether a name may come back; all may where None.
 
         Raises:
             UsageError: there is none, or something later was built on it.
+            ConsentError: a name would come back that may be given no more.
         """
         newest = "SELECT id FROM history WHERE NOT undone ORDER BY id DESC LIMIT 1"
         row = (number,) if number is not None else self._db.row(newest)
@@ -269,6 +255,10 @@ class Decisions:
             raise UsageError("there is nothing to undo", "photovault people history")
         with self._db.together():
             self._check_last(row[0], found[0])
+            if allowed is not None and not all(map(allowed, changes.names_before(found[0]))):
+                raise ConsentError(
+                    "a name would come back of which no release is on record", "photovault people release add"
+                )
             changes.undo(self._db, found[0])
             self._db.run("UPDATE history SET undone = 1 WHERE id = ?", row)
         sql = "SELECT id, time, action, text, people, undone FROM history WHERE id = ?"
@@ -425,16 +415,23 @@ class Decisions:
         if person is None:
             return
         if doubted.cell.group not in {None, person} and not self._is_anchored(doubted.cell.group):
-            for face in self._members(doubted.cell.group or 0):
-                change.face(face.id, face.cell._replace(group=person))
+            self._move(change, self._members(doubted.cell.group or 0), person)
         self._confirm_one(change, doubted, person)
 
     def _pool(self, change: Changes, left: _Face, right: _Face) -> None:
         """Two groups about which nothing was decided become one; the grouping may see it otherwise, but for these two faces."""
         group = left.cell.group or right.cell.group or self._store.take_id()
-        rest = self._members(right.cell.group) if right.cell.group else [right]
-        for face in [left, *rest]:
+        rest = self._members(right.cell.group) if right.cell.group else []
+        self._move(change, rest, group)
+        for face in (left, right):
             change.face(face.id, face.cell._replace(group=group))
+
+    def _move(self, change: Changes, faces: Sequence[_Face], group: int) -> None:
+        """Put faces into a group, but for those of which somebody said that they are not of it."""
+        apart = {face for (face,) in self._db.rows(_KEPT_APART, (group,))}
+        for face in faces:
+            if face.id not in apart:
+                change.face(face.id, face.cell._replace(group=group))
 
     def _different(self, change: Changes, left: _Face, right: _Face) -> None:
         change.link(left.id, right.id, same=False)
@@ -458,9 +455,9 @@ class Decisions:
 
     def _called(self, change: Changes, name: str, face: _Face | None) -> int:
         """The person of that name; one is made if there is none: the face's group, if that has no name."""
-        row = self._db.row(_NAMED_WHY, (folded(name),))
-        if row is not None:
-            return int(row[0])
+        known = listing.called(self._db, name)
+        if known is not None:
+            return known
         group = face.owner if face is not None else None
         person = self._store.take_id() if group is None or self._name_of(group) else group
         change.person(person, name, hidden=self._is_hidden(person))

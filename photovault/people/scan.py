@@ -1,15 +1,12 @@
-"""Scanning: which photos are to be looked at (the plan), and having faces found in them (the run).
+"""Scanning: having faces found in the photos of a plan (``plan``), and kept.
 
-The folders of the consent are walked by the rules of a backup.  A photo whose stamp is known is not opened.  A new or
-changed one is hashed first: bytes that are known under another name cost no more than that.  All others are decoded in a
-sandboxed process, their pixels go to a face worker, and what comes back is put into the store by this thread alone, the
-newest photo first.  Where another engine is used now, faces that are known are measured anew where they were found.
+A new or changed photo is hashed first: bytes that are known under another name cost no more than that.  All others are
+decoded in a sandboxed process, their pixels go to a face worker, and what comes back is put into the store by this thread
+alone, the newest photo first.  Faces that another engine measured are measured anew where they were found.
 
 Guarantee: at most ``count`` + 2 pictures are in memory; a photo is in the store with all its faces or not at all, so that a
 run that was killed goes on where it was; a photo that cannot be looked at, or on which a worker dies, costs that photo; a
-file that changed while it was looked at is left for the next run.  What is gone, or was agreed to no more, is forgotten;
-what cannot be seen now (a disk that is away, a folder that cannot be read) is not.
-Not guaranteed: that the newest photo is the one that was taken last; files go by the time of their last change.
+file that changed while it was looked at is left for the next run.
 """
 
 from __future__ import annotations
@@ -22,19 +19,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from photovault.model import INODE_MASK, EntryKind, Problem, Stamp
+from photovault.model import INODE_MASK, Problem, Stamp
+from photovault.people.plan import Old, There, text_of
 from photovault.people.values import Picture
 from photovault.photos.looking import Asked, is_still
 from photovault.photos.reading import open_quietly
-from photovault.photos.sets import Sort, sort_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from photovault.facts import Facts
+    from photovault.people.plan import ScanPlan
     from photovault.people.values import Seen
-    from photovault.photos.scan import FoundFolder, Scanner
     from photovault.progress import Progress
     from photovault.workers import Workers
 
@@ -43,67 +40,6 @@ _SPARE: Final = 2  # pictures that wait while all workers have one
 _TOGETHER: Final = 8  # photos that are written at a time: what a kill costs
 _MOVED: Final = "it changed while it was looked at"
 _NOTHING: Final = "there is no picture in it"
-
-
-class Root(NamedTuple):
-    """A folder that was agreed to: where it is in what a scanner scans; empty for all of it."""
-
-    scanner: Scanner
-    start: bytes = b""
-
-
-class There(NamedTuple):
-    """A photo that is there: its absolute path and its stamp."""
-
-    path: bytes
-    stamp: Stamp
-
-
-class Hidden(NamedTuple):
-    """A file or folder of which nobody can say what is there now; ``why`` if the user should be told."""
-
-    path: bytes
-    why: str = ""
-
-
-class Old(NamedTuple):
-    """A photo whose faces another engine measured."""
-
-    photo: int
-    path: bytes
-    stamp: Stamp
-    faces: tuple[Seen, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScanPlan:
-    """What a scan would do.
-
-    Attributes:
-        new: photos to look at, new or changed, the newest first.
-        old: photos whose faces are to be measured anew, the newest first.
-        gone: paths that are there no more, or were agreed to no more.
-        unchanged: how many photos are known.
-        problems: what could not be looked into.
-        again: photos are looked at whether or not they are known.
-    """
-
-    new: tuple[There, ...] = ()
-    old: tuple[Old, ...] = ()
-    gone: tuple[bytes, ...] = ()
-    unchanged: int = 0
-    problems: tuple[Problem, ...] = ()
-    again: bool = False
-
-    @property
-    def size(self) -> int:
-        """Bytes of the photos that are to be looked at."""
-        return sum(one.stamp.size for one in self.new) + sum(one.stamp.size for one in self.old)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is nothing to do."""
-        return not (self.new or self.old or self.gone)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -250,117 +186,6 @@ class Shelf(Protocol):
 
     def sweep(self) -> object:
         """Forget the faces of photos that are nowhere any more."""
-
-
-# What there is ------------------------------------------------------------------------------------------------------------
-
-
-def walk(roots: Iterable[Root]) -> Iterator[There | Hidden]:
-    """Every photo below ``roots`` and what cannot be seen there; no file is opened."""
-    for root in roots:
-        stack = [root.start]
-        while stack:
-            folder = root.scanner.folder(stack.pop())
-            yield from _in_folder(root, folder)
-            stack += [_join(folder.path, name) for name in reversed(folder.folders)]
-
-
-def _in_folder(root: Root, folder: FoundFolder) -> Iterator[There | Hidden]:
-    full = root.scanner.full(folder.path)
-    if folder.unreadable:
-        yield Hidden(full, folder.unreadable)
-    elif folder.is_empty and folder.path == root.start:
-        yield Hidden(full)  # where a disk should be mounted there is an empty folder
-    for name in sorted(folder.hidden):
-        yield Hidden(full + b"/" + name)
-    for one in _pictures(folder):
-        yield There(full + b"/" + one.name, one)
-
-
-def _pictures(folder: FoundFolder) -> Iterator[Stamp]:
-    """The pictures of a folder, one of each: a RAW beside its JPEG or HEIC shows what that shows."""
-    stamps = [(one.stamp, sort_of(one.stamp.name)) for one in folder.files if one.kind is EntryKind.FILE]
-    plain = {_stem(one.name) for one, sort in stamps if sort is Sort.PHOTO}
-    for one, sort in stamps:
-        if sort is Sort.PHOTO or (sort is Sort.RAW and _stem(one.name) not in plain):
-            yield one
-
-
-def _stem(name: bytes) -> bytes:
-    return name.rpartition(b".")[0].lower()
-
-
-def _join(folder: bytes, name: bytes) -> bytes:
-    return folder + b"/" + name if folder else name
-
-
-# What is to be done -------------------------------------------------------------------------------------------------------
-
-
-def plan_scan(
-    found: Iterable[There | Hidden],
-    known: Callable[[bytes], Stamp | None],
-    paths: Iterable[bytes],
-    old: Iterable[Old] = (),
-    *,
-    again: bool = False,
-) -> ScanPlan:
-    """What is to be done, of what there is.
-
-    Args:
-        found: as ``walk`` finds it.
-        known: the stamp under which a path is known.
-        paths: all paths that are known.
-        old: photos whose faces another engine measured.
-        again: look at every photo anew.
-    """
-    new: list[There] = []
-    hidden: list[Hidden] = []
-    there: set[int] = set()  # a number a path: there may be a million
-    for one in found:
-        if isinstance(one, Hidden):
-            hidden.append(one)
-            continue
-        there.add(hash(one.path))
-        if again or known(one.path) != one.stamp:
-            new.append(one)
-    fresh = {one.path for one in new}
-    away = _Away(hidden)
-    return ScanPlan(
-        new=tuple(sorted(new, key=_newest_first)),
-        old=tuple(sorted(_each_once(old, lambda path: hash(path) in there and path not in fresh), key=_newest_first)),
-        gone=tuple(path for path in paths if hash(path) not in there and path not in away),
-        unchanged=len(there) - len(new),
-        problems=tuple(Problem(path=_text(one.path), what=one.why) for one in hidden if one.why),
-        again=again,
-    )
-
-
-def _each_once(old: Iterable[Old], wanted: Callable[[bytes], bool]) -> list[Old]:
-    """Photos by the first of their paths that is wanted."""
-    found: dict[int, Old] = {}
-    for one in old:
-        if one.photo not in found and wanted(one.path):
-            found[one.photo] = one
-    return list(found.values())
-
-
-def _newest_first(one: There | Old) -> tuple[int, bytes]:
-    return -one.stamp.mtime_ns, one.path
-
-
-class _Away:
-    """Paths at or below what is hidden."""
-
-    def __init__(self, hidden: Iterable[Hidden]) -> None:
-        self._paths = {one.path for one in hidden}
-
-    def __contains__(self, path: bytes) -> bool:
-        while path:
-            if path in self._paths:
-                return True
-            path = path.rpartition(b"/")[0]
-        return False
 
 
 # Doing it -----------------------------------------------------------------------------------------------------------------
@@ -523,7 +348,7 @@ class _Run:
         if one.why == _MOVED:
             return
         if one.why:
-            self._done.problems.append(Problem(path=_text(one.there.path), what=one.why))
+            self._done.problems.append(Problem(path=text_of(one.there.path), what=one.why))
         if not one.digest or one.why in self._helpers.passing:
             return
         self._done.looked += not one.why
@@ -555,11 +380,12 @@ class _Run:
 
     def _replace(self, old: Old, answer: _Looked) -> None:
         self._advance(old.stamp)
-        if answer.why == _MOVED:
+        if answer.why == _MOVED or answer.why in self._helpers.passing:
             self._done.left += 1
+        if answer.why == _MOVED:
             return
         if answer.why:
-            self._done.problems.append(Problem(path=_text(old.path), what=answer.why))
+            self._done.problems.append(Problem(path=text_of(old.path), what=answer.why))
             return
         self._put_later(partial(self._shelf.replace_vectors, old.photo, answer.faces, self._engine))
         self._done.embedded += len(answer.faces)
@@ -647,8 +473,3 @@ def stamp_of(name: bytes, st: os.stat_result) -> Stamp:
 
 def _is(st: os.stat_result, stamp: Stamp) -> bool:
     return stamp_of(stamp.name, st) == stamp
-
-
-def _text(path: bytes) -> str:
-    """For people."""
-    return path.decode("utf-8", "backslashreplace")

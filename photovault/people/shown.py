@@ -65,7 +65,7 @@ class Person:
         photos: its photos.
         hidden: not listed unless asked for.
         first, last: when its oldest and its newest photo were taken, as far as it is known.
-        faces: the best first; empty where they were not asked for.
+        faces: the best first, once for each file of the same bytes; empty where they were not asked for.
     """
 
     id: int

@@ -8,12 +8,13 @@ in photos cannot be told apart so, and neither gets a name; nor does a group tha
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from photovault.errors import DamageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 VERSION: Final = 1
 LEAST: Final = 0.5
@@ -57,25 +58,40 @@ def match(names: Mapping[str, Iterable[str]], groups: Mapping[int, Iterable[str]
         groups: the photos of each group, by its number.
     """
     members = {number: frozenset(photos) for number, photos in groups.items()}
-    known = frozenset().union(*members.values())
+    within: dict[str, list[int]] = {}
+    for number, photos in members.items():
+        for photo in photos:
+            within.setdefault(photo, []).append(number)
     wanted: dict[str, set[str]] = {}
     for photo, called in names.items():
         for name in called:
-            wanted.setdefault(name, set()).update({photo} & known)
+            wanted.setdefault(name, set()).update({photo} & within.keys())
     shares = {
-        (name, number): len(photos & inside) / len(photos | inside)
+        (name, number): common / (len(photos) + len(members[number]) - common)
         for name, photos in wanted.items()
-        for number, inside in members.items()
-        if photos & inside
+        for number, common in Counter(number for photo in photos for number in within[photo]).items()
     }
-    found = {number: name for (name, number), share in shares.items() if _is_the_one(name, number, share, shares)}
+    found = {number: name for name, number in _alone_at_the_top(shares)}
     return Tagged(found, len(wanted) - len(found))
 
 
-def _is_the_one(name: str, number: int, share: float, shares: Mapping[tuple[str, int], float]) -> bool:
-    """Whether no other group fits the name as well, and no other name the group."""
-    rivals = (other for pair, other in shares.items() if (pair[0] == name) != (pair[1] == number))
-    return share >= LEAST and all(other < share for other in rivals)
+def _alone_at_the_top(shares: Mapping[tuple[str, int], float]) -> list[tuple[str, int]]:
+    """The pairs where no other group fits the name as well, and no other name the group; each pair is looked at once."""
+    by_name: dict[str, list[float]] = {}
+    by_group: dict[int, list[float]] = {}
+    for (name, number), share in shares.items():
+        for best in (by_name.setdefault(name, []), by_group.setdefault(number, [])):
+            best[:] = sorted((*best, share), reverse=True)[:2]
+    return [
+        (name, number)
+        for (name, number), share in shares.items()
+        if share >= LEAST and _is_top(share, by_name[name]) and _is_top(share, by_group[number])
+    ]
+
+
+def _is_top(share: float, best: Sequence[float]) -> bool:
+    """Whether a share is the larger one of the best two."""
+    return share == best[0] and share not in best[1:]
 
 
 def _photo(text: Any) -> str:  # noqa: ANN401 - of a file

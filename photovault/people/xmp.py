@@ -17,19 +17,20 @@ import stat
 from collections import Counter
 from contextlib import suppress
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from photovault.durable import FULL, create, write_all
+from photovault.durable import FULL, create, name_new, write_all
 from photovault.errors import RefusedError, UsageError
 from photovault.people import regions
-from photovault.people.decisions import Region, clean_name
+from photovault.people.decisions import Region
+from photovault.people.naming import clean_name
 from photovault.people.shown import XmpReport
 from photovault.people.values import Box
 from photovault.photos.reading import open_quietly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from photovault.people.decisions import Decisions
     from photovault.people.store.store import Store
@@ -39,6 +40,9 @@ _SHOWN = (
     "JOIN faces ON faces.grp = people.id JOIN photos ON photos.id = faces.photo JOIN files ON files.photo = photos.id "
     "WHERE people.name <> '' AND NOT hidden AND NOT no_face AND NOT gone ORDER BY path, x, y"
 )
+
+
+_AMONG_PHOTOS = "its place is in a folder where faces are looked for"
 
 
 class _Photo(NamedTuple):
@@ -73,7 +77,12 @@ def export(store: Store, folder: Path, scope: Sequence[str]) -> XmpReport:
         UsageError: it is in one of those.
         RefusedError: no space, no rights.
     """
-    _check_outside(folder, scope)
+    tops = [os.path.realpath(os.fsencode(path)) for path in scope]
+    if _is_inside(os.fsencode(folder), tops):
+        raise UsageError(
+            "that folder is one where faces are looked for, so the names would be backed up with it",
+            "name a folder outside of them",
+        )
     places = _places(scope)
     files = written = 0
     skipped: Counter[str] = Counter()
@@ -84,7 +93,8 @@ def export(store: Store, folder: Path, scope: Sequence[str]) -> XmpReport:
             continue
         _, width, height, orientation, *_ = faces[0]
         data = regions.write([(row[4], Box(*row[5:])) for row in faces], width, height, orientation)
-        why = _put(os.path.join(os.fsencode(folder), there + b".xmp"), data)
+        target = os.path.join(os.fsencode(folder), there + b".xmp")
+        why = _AMONG_PHOTOS if _is_inside(os.path.dirname(target), tops) else _put(target, data)
         skipped[why] += bool(why)
         files, written = files + (not why), written + (0 if why else len(faces))
     return XmpReport(files=files, regions=written, skipped=dict(+skipped))
@@ -175,15 +185,10 @@ def _mirrored(path: bytes, places: Sequence[_Place]) -> bytes | None:
     return None
 
 
-def _check_outside(folder: Path, scope: Sequence[str]) -> None:
-    real = os.path.realpath(os.fsencode(folder))
-    for path in scope:
-        top = os.path.realpath(os.fsencode(path))
-        if os.path.commonpath([real, top]) == top:
-            raise UsageError(
-                "that folder is one where faces are looked for, so the names would be backed up with it",
-                "name a folder outside of them",
-            )
+def _is_inside(folder: bytes, tops: Sequence[bytes]) -> bool:
+    """Whether a folder, or what a link there leads to, is in one where faces are looked for."""
+    real = os.path.realpath(folder)
+    return any(os.path.commonpath([real, top]) == top for top in tops)
 
 
 # Files --------------------------------------------------------------------------------------------------------------
@@ -208,13 +213,18 @@ def _put(path: bytes, data: bytes) -> str:
             write_all(fd, data)
         finally:
             os.close(fd)
-        os.replace(temporary, path)
+        if there is None:
+            name_new(os.fsdecode(temporary), Path(os.fsdecode(path)))  # never in place of one that came meanwhile
+        else:
+            os.replace(temporary, path)
     except OSError as error:
         with suppress(OSError):
             os.unlink(temporary)
         if error.errno in FULL:
             raise RefusedError("no space is left for the sidecars", "free some space and run it again") from None
         return f"it could not be written: {error.strerror}"
+    with suppress(OSError):
+        os.unlink(temporary)  # its second name, where it was linked
     return ""
 
 

@@ -27,6 +27,7 @@ from photovault.device import write_private
 from photovault.errors import BusyError, CancelledError, PhotovaultError
 from photovault.watch.observer import Kind
 from photovault.watch.quiet import QuietPeriod
+from photovault.watch.run import BEGINS, FACES, Done, Faced, Nothing, Run, about, headline, kind_of, run_status
 from photovault.watch.schedule import FIRST_RETRY, PAUSE_MAX, Allowed, Clocks, Conditions, Turn
 from photovault.watch.spare import SLICE, SpareTime
 
@@ -41,7 +42,6 @@ TICK = 1.0  # seconds between two looks at the clock when nothing happens
 STOP_SECONDS = 9.0
 BUSY_SECONDS = 10.0  # until a run that somebody else began is asked after again
 MEMORY_MAX = 1 << 20
-FACES = "faces in photos"  # stands for a destination, and can be the name of none
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -66,34 +66,6 @@ class Orders:
     poll: float
     overdue: float
     allowed: Allowed = field(default_factory=Allowed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """What a backup did: the snapshot's id, empty when nothing had changed; files and bytes stored anew.
-
-    ``problems``: what could not be read; sources that are away are not among them, since they come back.
-    ``thumbnails_left``: how many are still to be made.
-    """
-
-    snapshot: str = ""
-    files: int = 0
-    size: int = 0
-    problems: int = 0
-    thumbnails_left: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Faced:
-    """What looking for faces did: photos looked at, photos still to be looked at, photos that could not be looked at."""
-
-    photos: int = 0
-    left: int = 0
-    problems: int = 0
-
-
-class Nothing:
-    """There was nothing to do, and nothing was looked at."""
 
 
 class Work(Protocol):
@@ -169,36 +141,6 @@ class Pause:
 
     began: datetime
     seconds: float
-
-
-@dataclass(slots=True)
-class Run:
-    """The backup that is under way; ``spare``: it is none (see ``spare``), and ends soon when it is ``enough``."""
-
-    destination: str
-    began: float
-    hold: frozenset[bytes]
-    spare: bool = False
-    enough: bool = False
-    files: int = 0
-    size: int = 0
-    total_files: int = 0
-    total_size: int = 0
-    path: str = ""
-    stop: bool = False
-    result: Done | Faced | Nothing | PhotovaultError | None = None
-
-    def total(self, files: int, size: int) -> None:
-        """How much there is to do."""
-        self.total_files, self.total_size = files, size
-
-    def advance(self, files: int, size: int, path: str) -> None:
-        """So much more is done.  Raises CancelledError when the run was asked to stop."""
-        if self.stop:
-            raise CancelledError("stopped")
-        self.files += files
-        self.size += size
-        self.path = path
 
 
 class Daemon:
@@ -407,7 +349,7 @@ class Daemon:
             run = Run(name, now, frozenset(), spare=True)
             if self._spare.wants(name, now) and self._is_spare(run, now):
                 self._run = run
-                self.world.say(_WHAT[_kind(run)], _of(run))
+                self.world.say(BEGINS[kind_of(run)], about(run))
                 self.world.start(partial(self._do, run))
                 return
 
@@ -535,7 +477,7 @@ class Daemon:
             "moving": len(self._quiet),
             "away": [_text(path) for path in self._source.away],
             "blind": {_text(path): why for path, why in self._source.blind.items()},
-            "run": None if run is None or run.result is not None else _run_status(run, now),
+            "run": None if run is None or run.result is not None else run_status(run, now),
             "destinations": [self._destination(turn, conditions, now) for turn in list(self._turns.values())],
         }
 
@@ -543,7 +485,7 @@ class Daemon:
         """How things stand, in a line."""
         failing = [name for name in self._turns if self._kept[name].failing_since]
         if self._run is not None:
-            return _headline(self._run)
+            return headline(self._run)
         if failing:
             return f"failing: {', '.join(failing)}"
         if self.paused_until is not None:
@@ -574,45 +516,6 @@ class Daemon:
             }
             with suppress(OSError, PhotovaultError):  # a full disk must not end the daemon: the backup will say so
                 write_private(self._memory, json.dumps(value, indent=1).encode())
-
-
-_WHAT = {"backup": "backup begins", "thumbnails": "making thumbnails", "faces": "looking for faces"}
-
-
-def _kind(run: Run) -> str:
-    return "faces" if run.destination == FACES else "thumbnails" if run.spare else "backup"
-
-
-def _of(run: Run) -> dict[str, object]:
-    return {} if run.destination == FACES else {"destination": run.destination}
-
-
-def _headline(run: Run) -> str:
-    match _kind(run):
-        case "faces":
-            return "looking for faces"
-        case "thumbnails":
-            return f"making thumbnails for {run.destination}"
-        case _:
-            return f"backing up to {run.destination}"
-
-
-def _run_status(run: Run, now: float) -> dict[str, Any]:
-    seconds = max(now - run.began, 0.001)
-    rate = run.size / seconds
-    left = max(0, run.total_size - run.size)
-    return {
-        "what": _kind(run),
-        "destination": "" if run.destination == FACES else run.destination,
-        "seconds": round(seconds, 1),
-        "files": run.files,
-        "files_total": run.total_files,
-        "bytes": run.size,
-        "bytes_total": run.total_size,
-        "bytes_per_second": round(rate),
-        "eta_seconds": round(left / rate) if rate and left else None,
-        "file": run.path,
-    }
 
 
 def _text(path: bytes) -> str:

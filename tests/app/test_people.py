@@ -6,10 +6,11 @@ import hashlib
 import os
 import struct
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Future
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -17,14 +18,19 @@ from PIL import Image
 
 from photovault.app import consent as consenting
 from photovault.app import people_process
-from photovault.app.people import People, open_people
+from photovault.app.people import People, open_people, withdraw_release
 from photovault.app.people_scan import chosen_curve, engine_order, roots
 from photovault.app.sources import BackupRequest
 from photovault.backup import BackupPlan
-from photovault.errors import BusyError, ConsentError, PhotovaultError, UnsafeError, UsageError
+from photovault.errors import BusyError, ConsentError, PhotovaultError, UnsafeError, UsageError, WrongKeyError
+from photovault.people import tags
 from photovault.people.consent.notice import FACES, OTHERS
 from photovault.people.engines import models
-from photovault.people.scan import There, walk
+from photovault.people.keeping.key import FaceKey
+from photovault.people.keeping.lock import people_lock
+from photovault.people.plan import There, walk
+from photovault.people.store.store import Store
+from photovault.people.tags import encode
 from photovault.people.values import Box, Curve, Seen
 from photovault.people.wall.protocol import Answer, Hello
 from photovault.photos.choose import choose
@@ -214,6 +220,28 @@ def test_a_keyring_is_reached_before_the_last_sockets_are_left(home, monkeypatch
     assert not (home.state / "face.key").exists()
 
 
+def test_a_consent_that_is_withdrawn_while_a_command_waits_for_the_store_holds_no_more(home, monkeypatch):
+    home.agree()
+    home.scan()
+    before = Store.open
+
+    def slow(*args, **more):
+        consenting.consent(home.app()).withdraw()
+        return before(*args, **more)
+
+    monkeypatch.setattr(Store, "open", slow)
+    with pytest.raises(ConsentError, match="taken back"):
+        home.people().hide("p1")
+
+
+def test_what_the_consent_has_lapsed_for_is_erased_by_the_first_command_about_people(home):
+    home.agree()
+    home.scan()
+    home.computer._now.now += timedelta(days=400)
+    assert home.people().status().consent == "lapsed"
+    assert not {path.name for path in home.state.iterdir()} & {"faces.db", "face.key"}
+
+
 # Scanning.
 
 
@@ -252,6 +280,32 @@ def test_what_was_found_before_a_stop_stays(home):
     assert home.scan().looked == 6
 
 
+def test_a_scan_that_is_killed_does_not_say_that_none_is_left(home, monkeypatch):
+    home.agree()
+    assert home.scan().left == 0
+    for number in range(5):
+        home.put(f"more{number}.png", 3, blue=number)
+    seen = []
+    monkeypatch.setattr(Workers, "meanwhile", lambda: seen.append(home.people().status().left))
+    home.scan()
+    assert seen[0] == 5, "what a kill would leave"
+
+
+def test_what_is_left_is_known_however_a_scan_ends(home):
+    home.agree()
+    progress, told = Silent(), []
+
+    def advance(*_):
+        told.append(1)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+
+    progress.advance = advance
+    with pytest.raises(KeyboardInterrupt):
+        home.people().scan(progress)
+    assert home.people().status().left == 4
+
+
 def test_a_consent_that_is_withdrawn_ends_the_scan(home, monkeypatch):
     home.agree()
     monkeypatch.setattr("photovault.app.people_scan._LOOK", 0.0)
@@ -277,10 +331,19 @@ def test_an_alarm_stops_the_scan_and_is_shown_until_somebody_scans_again(home, m
     with pytest.raises(UnsafeError, match="tried"):
         home.scan()
     assert home.people().status().alarms == ("A face worker tried to reach a network",)
+    assert home.people().status().left == 6
     monkeypatch.setattr(Workers, "alarm", "")
     assert home.people().scan_if_needed(Silent(), lambda: False).alarms == ("A face worker tried to reach a network",)
     assert home.scan().alarms == ()
     assert home.people().status().alarms == ()
+
+
+def test_a_worker_with_another_engine_than_was_asked_for_looks_at_nothing(home, monkeypatch):
+    home.agree()
+    monkeypatch.setattr(Workers, "start", lambda _self: Hello("another", SIZE, Curve(((1, 0.5),)), tuple(LAYERS)))
+    with pytest.raises(PhotovaultError, match="not the engine"):
+        home.scan()
+    assert home.people().status().scanned == 0
 
 
 def test_another_engine_keeps_names_and_decisions(home):
@@ -293,8 +356,10 @@ def test_another_engine_keeps_names_and_decisions(home):
     )
     people = home.people()
     people._models = lambda: None
+    assert people.status().left == 6, "their faces are to be measured anew"
     report = people.scan(Silent())
     assert (report.embedded, report.looked) == (7, 0)
+    assert home.people().status().left == 0
     after = home.people().show("Anna")
     assert (after.id, {one.id for one in after.faces}) == (before.id, {one.id for one in before.faces})
 
@@ -337,6 +402,101 @@ def test_an_organisation_names_nobody_without_a_release(home):
         home.people().name("p1", "Anna")
     consenting.add_release(home.app(), "Anna", "2026-01-01", minor=False, guardian="")
     assert home.people().name("p1", "Anna").action == "name"
+
+
+def test_names_that_come_from_files_need_a_release_too(home, tmp_path):
+    home.agree(organisation=True)
+    home.scan()
+    names = {digest(home.album / one).hex(): ["Anna"] for one in ("two0.png", "two1.png", "both.png")}
+    (tmp_path / "names.json").write_bytes(tags.encode(names))
+    words = OTHERS["xmp"].words
+    done = home.people().import_names(tmp_path / "names.json")
+    assert (done.regions, done.named, [one.name for one in home.people().people()]) == (1, 0, ["", ""])
+    consenting.add_release(home.app(), "Anna", "2026-01-01", minor=False, guardian="")
+    assert home.people().import_names(tmp_path / "names.json").named == 3
+    assert home.people().export_xmp(tmp_path / "sidecars", agreed=words).regions == 3
+    home.people().name("Anna", "")
+    consenting.register(home.app()).withdraw("Anna")
+    home.people().import_xmp(tmp_path / "sidecars", agreed=words)
+    assert {one.name for one in home.people().people()} == {""}
+
+
+def test_a_release_that_is_taken_back_takes_the_name_along_and_undo_does_not_bring_it_back(home):
+    home.agree(organisation=True)
+    home.scan()
+    consenting.add_release(home.app(), "Anna Berg", "2026-01-01", minor=False, guardian="")
+    home.people().name("p1", "Anna  Berg")
+    done = withdraw_release(home.app(), "anna berg")
+    assert (done.entry.people, done.problem) == ((1,), "")
+    assert all(not one.name for one in home.people().people())
+    with pytest.raises(ConsentError, match="no release is on record") as refused:
+        home.people().undo()
+    assert "Anna" not in refused.value.what
+    consenting.add_release(home.app(), "Anna Berg", "2026-02-01", minor=False, guardian="")
+    home.people().undo()
+    assert [one.name for one in home.people().people() if one.name] == ["Anna Berg"]
+
+
+def test_a_release_is_taken_back_even_while_a_scan_keeps_the_name(home):
+    home.agree(organisation=True)
+    home.scan()
+    consenting.add_release(home.app(), "Anna", "2026-01-01", minor=False, guardian="")
+    home.people().name("p1", "Anna")
+    with people_lock(home.state):
+        done = withdraw_release(home.app(), "Anna")
+    assert (done.entry, "at work" in done.problem) == (None, True)
+    assert consenting.releases(home.app()) == ([], ())
+    assert home.people().name("p1", "").action == "name", "taking it away needs no release"
+
+
+def test_a_store_whose_key_is_elsewhere_gets_no_new_one(home):
+    home.agree()
+    home.scan()
+    (home.state / "face.key").rename(home.state.parent / "kept")
+    for ask in (home.scan, lambda: home.people().show("p1"), lambda: home.people().name("p1", "Anna")):
+        with pytest.raises(WrongKeyError, match="its key is not"):
+            ask()
+    assert not (home.state / "face.key").exists()
+    (home.state.parent / "kept").rename(home.state / "face.key")
+    assert home.people().show("p1").count
+
+
+def test_two_that_begin_at_once_make_one_key(home, monkeypatch):
+    home.agree()
+    gone, others = FaceKey.destroy, []
+
+    def slow(self):
+        if not others:
+            others.append(threading.Thread(target=lambda: others.append(home.people()._key(write=True, wait=10))))
+            others[0].start()
+            time.sleep(0.5)
+        return gone(self)
+
+    monkeypatch.setattr(FaceKey, "destroy", slow)
+    key = home.people()._key(write=True, wait=0)
+    others[0].join()
+    assert others[1] == key == FaceKey(home.state, None).get()
+
+
+def test_what_comes_back_after_it_was_erased_goes_again(home):
+    home.agree()
+    home.scan()
+    copy = (home.state / "faces.db").read_bytes()
+    consenting.disable(home.app())
+    assert consenting.erase_if_lapsed(home.app()) is None
+    (home.state / "faces.db").write_bytes(copy)
+    assert consenting.erase_if_lapsed(home.app()).verified
+    assert not (home.state / "faces.db").exists()
+
+
+def test_a_command_that_was_killed_while_it_waited_does_not_stop_scans_for_ever(home):
+    home.agree()
+    home.scan()
+    sign = home.state / "people.wanted"
+    sign.touch()
+    assert home.people().is_wanted()
+    os.utime(sign, (time.time() - 3600,) * 2)
+    assert not home.people().is_wanted()
 
 
 def test_names_for_a_backup_want_a_further_consent(home):
@@ -470,6 +630,23 @@ def test_a_process_that_dies_is_an_error_and_no_silence(home, monkeypatch):
         people_process.digests_of(home.app(), "Anna")
 
 
+def test_what_a_library_prints_in_the_other_process_is_no_answer():
+    program = "from photovault.app.people_process import _Line\nline = _Line()\nprint('hello', flush=True)\n"
+    program += "line.say({'answer': 1})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b'{"answer": 1}\n'
+
+
+def test_an_unexpected_error_in_the_other_process_names_nothing_but_its_kind(monkeypatch):
+    said = []
+    line = SimpleNamespace(request=dict, say=said.append)
+    monkeypatch.setattr(people_process, "_Line", lambda: line)
+    monkeypatch.setattr(people_process, "_answer", lambda *_: {}["Anna Berg"])
+    people_process.main()
+    assert "KeyError" in said[0]["error"]["what"]
+    assert "Anna" not in str(said)
+
+
 def test_a_process_that_hangs_is_ended_soon_after_it_is_enough(home, monkeypatch):
     monkeypatch.setattr(people_process, "_BOOT", "import time; time.sleep(60)")
     monkeypatch.setattr(people_process, "_END", 0.6)
@@ -536,8 +713,8 @@ def test_names_are_in_no_backup_unless_somebody_agreed_to_that(named):
     named.allow()
     assert backed_up(named) == ["Album", "names of people"]
     consenting.revoke(named.app(), "names-backup")
-    assert backed_up(named) == ["Album"]
     assert not list((named.computer.folder / "cache").rglob("names.json"))
+    assert backed_up(named) == ["Album"]
 
 
 def test_names_that_did_not_change_make_no_new_snapshot(named):
@@ -559,6 +736,30 @@ def test_names_come_back_from_a_backup_to_the_groups_in_the_same_photos(named, t
     assert all(not one.name for one in named.people().people())
     named.people().import_names(tmp_path / "out" / "names of people" / "names.json")
     assert [(one.name, one.count) for one in named.people().people() if one.name] == [("Anna", 4)]
+
+
+def test_a_consent_that_is_taken_back_while_a_backup_asks_for_the_names_holds_no_more(named, monkeypatch):
+    named.allow()
+
+    def meanwhile(app):
+        consenting.revoke(app, "names-backup")
+        return {digest(named.album / "one0.png").hex(): ["Anna"]}
+
+    monkeypatch.setattr("photovault.app.people_names.names_of_photos", meanwhile)
+    assert backed_up(named) == ["Album"]
+    assert not list((named.computer.folder / "cache").rglob("names.json"))
+
+
+def test_of_names_from_a_backup_those_that_cannot_be_used_are_passed_over(home, tmp_path):
+    home.agree()
+    home.scan()
+    home.people().name("p2", "Ben")
+    photos = [digest(home.album / name).hex() for name in ("one0.png", "one1.png", "one2.png", "both.png")]
+    for name in ("ben", "a\x1bb", "p7", "", "x" * 101):
+        (tmp_path / "names.json").write_bytes(encode({photo: [name] for photo in photos}))
+        assert home.people().import_names(tmp_path / "names.json").named == 0
+    (tmp_path / "names.json").write_bytes(encode({photo: ["Anna"] for photo in photos}))
+    assert home.people().import_names(tmp_path / "names.json").named == 4
 
 
 def test_a_backup_of_one_folder_takes_no_names_along(named):

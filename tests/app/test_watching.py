@@ -20,8 +20,8 @@ from photovault.errors import BusyError, UnsafeError
 from photovault.names import FACE_STORE_MAGIC
 from photovault.people.consent.notice import FACES
 from photovault.photos import reading
-from photovault.watch.daemon import Faced
 from photovault.watch.observer import Event, Kind, Watcher
+from photovault.watch.run import Faced
 from tests.support.devices import Computer, Silent
 from tests.support.photos import jpeg, put
 

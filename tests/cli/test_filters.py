@@ -104,3 +104,18 @@ def test_a_person_without_consent_is_refused_and_nothing_is_restored(
     assert (done.code, done.out) == (4, "")
     assert "photovault people enable" in done.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["ls", "find", "restore", "export"])
+def test_people_who_are_on_no_photo_together_are_no_photo_and_not_every_one(
+    photovault: Callable, vault: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    photos = tmp_path / "P"
+    photos.mkdir()
+    (photos / "a.jpg").write_bytes(b"a")
+    photovault("backup", photos)
+    monkeypatch.setattr("photovault.app.people_process.digests_of", lambda _app, *_people: frozenset())
+    to = ["-r"] if command == "ls" else [] if command == "find" else ["--to", tmp_path / "out"]
+    done = photovault(command, "--person", "Anna", "--person", "Ben", *to)
+    assert "a.jpg" not in done.out
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []

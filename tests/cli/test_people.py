@@ -95,6 +95,9 @@ class Fake:
         self._did("people", everybody, hidden, faces)
         return [replace(ANNA, faces=(FACE, OTHER)), replace(NOBODY, faces=(FACE,))] if faces else [ANNA, NOBODY]
 
+    def ungrouped(self) -> list[FaceShown]:
+        return [replace(OTHER, id=77, quality=0.12)]
+
     def show(self, ref: str) -> Person:
         self._did("show", ref)
         return replace(ANNA, faces=(replace(FACE, confirmed=True), OTHER))
@@ -218,7 +221,9 @@ def test_programs_get_json_alone(photovault: Callable, fake: Fake, words: tuple[
 
 
 def test_people_with_their_faces_as_json(photovault: Callable, fake: Fake) -> None:
-    anna, nobody = photovault("people", "list", "--faces", "--json").json["people"]
+    found = photovault("people", "list", "--faces", "--json").json
+    anna, nobody = found["people"]
+    assert [(face["id"], face["quality"]) for face in found["ungrouped"]] == [("f77", 0.12)]
     assert (anna["id"], anna["name"], anna["count"], anna["hidden"]) == ("p3", NAME, 2, False)
     assert (nobody["id"], nobody["name"]) == ("p7", None)
     assert anna["faces"][0] == {
@@ -230,8 +235,11 @@ def test_people_with_their_faces_as_json(photovault: Callable, fake: Fake) -> No
         "taken": None,
         "confirmed": False,
     }
-    assert "faces" not in photovault("people", "list", "--json").json["people"][0]
-    assert fake.calls == [("people", False, False, True), ("people", False, False, False)]
+    without = photovault("people", "list", "--json").json
+    assert "faces" not in without["people"][0]
+    assert "ungrouped" not in without
+    # Whoever asks for every face gets every face: also of those who have one only.
+    assert fake.calls == [("people", True, False, True), ("people", False, False, False)]
 
 
 def test_a_list_for_people(photovault: Callable, fake: Fake) -> None:
@@ -307,7 +315,7 @@ def test_a_scan_names_no_photo(photovault: Callable, fake: Fake, monkeypatch: py
     done = photovault("people", "scan", "--again")
     assert (done.code, fake.calls) == (3, [("scan", True)])
     assert "looked at 120 photos in 14 s: 260 faces; 9 photos known from before" in done.out
-    assert done.err == "could not look at 7 photos: 5 took too long, 2 do not decode\n"
+    assert done.err == "could not look at 7 photos: 5: took too long; 2: do not decode\n"
     told = photovault("people", "scan", "--json")
     status, summary = map(json.loads, told.out.splitlines())
     assert (status["message_type"], status["files_done"], status["files_total"]) == ("status", 120, 120)
@@ -479,3 +487,10 @@ def test_a_name_cannot_steer_the_terminal(photovault: Callable, fake: Fake, monk
         fake, "people", lambda **_: [replace(ANNA, name="\x1b[31mred", faces=(replace(FACE, file="\x9b"),))]
     )
     assert "\x1b" not in photovault("people", "list", "--faces").out
+
+
+def test_a_status_says_what_is_missing_and_a_hint_where_there_is_one(photovault: Callable, fake: Fake) -> None:
+    fake.status_ = replace(STATUS, missing="there is no file", missing_hint="")
+    assert "  not ready: there is no file\n" in photovault("people", "status").out
+    fake.status_ = replace(STATUS, missing="numpy is not installed", missing_hint="pip install it")
+    assert "  not ready: numpy is not installed; pip install it\n" in photovault("people", "status").out

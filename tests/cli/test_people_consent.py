@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photovault.app import App, Settings, consent
-from photovault.errors import ConsentError
+from photovault.errors import BusyError, ConsentError
 from photovault.people.consent import notice
 from photovault.people.keeping.erase import KEPT
 from photovault.people.keeping.key import FaceKey
@@ -346,6 +346,8 @@ def test_what_cannot_be_erased_is_no_success(
         patch.setattr(os, "unlink", unlink)
         done = photovault("people", "disable")
     assert (done.code, "NOT everything is erased" in done.out) == (1, True)
+    assert "not all of the face data could be erased" in done.out
+    assert "the face data were erased" not in done.out
     assert "faces.db: Operation not permitted" in done.err
     assert photovault("people", "receipt").code == 0  # the next command finishes it
     assert {one.name for one in enabled.iterdir()} <= KEPT
@@ -501,12 +503,37 @@ def test_an_organisation_names_only_with_a_release(photovault: Callable, photos:
         consent.may_name(App(Settings()), "Anna Berg")
     assert photovault("people", "disable").code == 0
     assert "Berg" not in "".join(one.read_text() for one in people.iterdir())
-    assert photovault("people", "release", "list").out == ""
+    assert photovault("people", "release", "list").out == "no release is on record\n"
+
+
+def test_taking_a_release_back_says_who_had_the_name_or_what_is_left_to_do(
+    photovault: Callable, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photovault("people", "enable", "--scope", photos, "--organisation", *YES)
+    for number in (1, 2, 3):
+        photovault("people", "release", "add", f"Anna {number}", "--signed", "2024-01-01")
+    done = photovault("people", "release", "withdraw", "anna 1", "--json")
+    assert (done.code, done.json["withdrawn"], done.json["name_taken_from"]) == (0, 1, [])
+
+    def busy(*_: object) -> None:
+        raise BusyError("another photovault command is at work on faces", "wait")
+
+    monkeypatch.setattr("photovault.app.people.People.forget_name", busy)
+    done = photovault("people", "release", "withdraw", "Anna 2")
+    assert (done.code, "people name NAME --remove" in done.err, "at work" in done.err) == (3, True, True)
+    assert [one["number"] for one in photovault("people", "release", "list", "--json").json["releases"]] == [3]
+    assert photovault("people", "release", "withdraw", "Anna 2").code == 2
 
 
 def test_releases_need_a_consent(photovault: Callable, people: Path) -> None:
     assert photovault("people", "release", "add", "Anna", "--signed", "2024-01-01").code == 4
-    assert photovault("people", "release", "list").code == 0
+    done = photovault("people", "release", "list")
+    assert (done.code, done.out) == (0, "no release is on record\n")
+    assert not people.exists()
+
+
+def test_without_a_consent_no_file_of_names_is_read(photovault: Callable, people: Path, tmp_path: Path) -> None:
+    assert photovault("people", "import", "--names", tmp_path / "none.json").code == 4
     assert not people.exists()
 
 

@@ -14,6 +14,7 @@ import hashlib
 import sqlite3
 import struct
 from concurrent.futures import Future
+from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -97,6 +98,13 @@ class InThisThread:
 
     def shutdown(self, **_: object) -> None:
         pass
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A database in memory leaves an empty file of its name in the folder where one works."""
+    with chdir(tmp_path_factory.mktemp("elsewhere")):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,8 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from photovault.errors import UsageError
-from photovault.people.decisions import Region, clean_name
+from photovault.errors import ConsentError, UsageError
+from photovault.people.decisions import Region
+from photovault.people.naming import clean_name, folded
 from photovault.people.regroup import regroup
 from photovault.people.values import Box
 from tests.people.store_world import CURVE, decisions, faces_of, grouped, made, put, seen, stamp, state
@@ -572,4 +574,54 @@ def test_an_action_that_fails_half_way_changes_nothing(store, decide, monkeypatc
 
 def test_a_path_of_another_photo_does_not_matter(store):
     store.put_path(b"/elsewhere", stamp("x"), 1)
-    assert len(store.person(1).faces) == 4
+    one = store.person(1)
+    assert (one.count, len({face.id for face in one.faces})) == (4, 4)
+
+
+# What somebody said is not undone by saying something else
+
+
+def test_a_group_that_comes_along_leaves_behind_who_was_denied(store, decide):
+    decide.name(1, "Anna")
+    decide.answer(1, 5, "different")
+    decide.answer(4, 8, "different")
+    decide.answer(1, 2, "same")
+    assert groups(store)[1] == [1, 2, 4, 7, 10, 11]
+    assert groups(store)[2] == [5, 8]
+
+
+def test_two_groups_are_pooled_but_for_who_is_another(store, decide):
+    decide.answer(1, 5, "different")
+    decide.answer(4, 2, "same")
+    assert groups(store)[1] == [1, 2, 4, 7, 8, 10, 11]
+    assert groups(store)[2] == [5]
+
+
+def test_who_was_denied_the_one_that_goes_is_denied_the_one_that_stays(store, decide):
+    decide.name(1, "Anna")
+    decide.hide(2)
+    decide.answer(2, 3, "different")
+    decide.merge(1, 2)
+    assert store.denials() == [(3, 1)]
+
+
+def test_a_name_that_may_be_given_no_more_does_not_come_back(store, decide):
+    decide.name(1, "Anna")
+    decide.name(2, "Ben")
+    gone = decide.name(1, "")
+    before = state(store)
+    with pytest.raises(ConsentError):
+        decide.undo(gone.id, allowed=lambda name: name != "Anna")
+    assert state(store) == before
+    assert not next(one for one in decide.history() if one.id == gone.id).undone
+    decide.undo(gone.id, allowed=lambda name: name == "Anna")
+    assert store.names() == {1: "Anna", 2: "Ben"}
+
+
+def test_a_text_of_any_length_is_refused_as_a_name_at_once():
+    hostile = "a" + "\u0300\u0323" * 250_000  # its normal form takes an hour
+    began = time.monotonic()
+    with pytest.raises(UsageError):
+        clean_name(hostile)
+    folded(hostile)
+    assert time.monotonic() - began < 1

@@ -14,7 +14,8 @@ from types import SimpleNamespace
 import pytest
 
 from photovault.facts import Facts
-from photovault.people.scan import Helpers, Hidden, Old, Root, ScanPlan, plan_scan, run_scan, walk
+from photovault.people.plan import Hidden, Old, Root, ScanPlan, plan_scan, walk
+from photovault.people.scan import Helpers, run_scan
 from photovault.people.values import Box, Seen
 from photovault.photos.rules import Rules
 from photovault.photos.scan import Scanner, ScanRules, identities

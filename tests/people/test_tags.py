@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from photovault.errors import DamageError
@@ -70,3 +72,12 @@ def test_what_is_written_is_read_and_the_same_each_time():
 def test_another_file_is_refused(data):
     with pytest.raises(DamageError):
         decode(data)
+
+
+def test_many_names_that_are_in_the_same_photos_take_no_long_time():
+    often = range(300)
+    called = {f"n{one}": often for one in range(400)} | {"anna": (1000, 1001)}
+    there = {number: [photo(one) for one in often] for number in range(400)} | {900: [photo(1000), photo(1001)]}
+    began = time.monotonic()
+    assert match(names(**called), there) == ({900: "anna"}, 400)
+    assert time.monotonic() - began < 10

@@ -303,6 +303,42 @@ def test_export_into_the_photos_is_refused(store, photos, tmp_path):
             xmp.export(store, folder, [str(photos)])
 
 
+def test_nothing_is_written_among_the_photos_whatever_leads_there(store, photos, tmp_path):
+    decisions(store).name(1, "Anna")
+    away = tmp_path / "other"
+    report = xmp.export(store, photos.parent, [str(photos), str(away)])  # each below its own name: there is the first
+    assert (report.files, report.skipped) == (0, {"its place is in a folder where faces are looked for": 2})
+    (tmp_path / "out").mkdir()
+    photos.joinpath("sub").mkdir(exist_ok=True)
+    (tmp_path / "out" / "sub").symlink_to(photos / "sub")
+    assert xmp.export(store, tmp_path / "out", [str(photos)]).files == 1
+    assert list(photos.rglob("*.xmp")) == []
+
+
+def test_a_sidecar_that_comes_meanwhile_is_not_replaced(store, photos, tmp_path, monkeypatch):
+    decisions(store).name(1, "Anna")
+    write = xmp.write_all
+
+    def meanwhile(fd, data):
+        write(fd, data)
+        (tmp_path / "out" / "a.jpg.xmp").write_text(DIGIKAM)
+
+    monkeypatch.setattr(xmp, "write_all", meanwhile)
+    report = xmp.export(store, tmp_path / "out", [str(photos)])
+    assert (report.files, report.skipped) == (1, {"it could not be written: File exists": 1})
+    assert (tmp_path / "out" / "a.jpg.xmp").read_text() == DIGIKAM
+    assert [p for p in (tmp_path / "out").rglob("*") if p.name.endswith(".tmp")] == []
+
+
+@pytest.mark.parametrize("more", ["<a>" * 80 + "</a>" * 80, "<a>" + "x" * 70_000 + "</a>"], ids=["depth", "text"])
+def test_what_comes_before_a_bound_counts_and_nothing_after_it(more):
+    assert [name for name, _ in regions.read(DIGIKAM.encode()).regions] == ["Anna"]
+    before, end = DIGIKAM.split("   <MP:RegionInfo")
+    first = (before + more + "   <MP:RegionInfo" + end).replace('PersonDisplayName="Anna"', 'PersonDisplayName="Ben"')
+    assert [name for name, _ in regions.read(first.encode()).regions] == ["Anna"]
+    assert [name for name, _ in regions.read(first.replace(more, "").encode()).regions] == ["Anna", "Ben"]
+
+
 def test_several_folders_are_mirrored_below_their_names(store, photos, tmp_path):
     path = tmp_path / "other" / "photos"
     store.put_photo(os.fsencode(path / "c.jpg"), stamp("c"), digest("c"), 4000, 3000, "", [seen("anna")], "test 1")

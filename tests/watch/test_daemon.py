@@ -10,10 +10,11 @@ import pytest
 
 from photovault.config import parse_hours
 from photovault.errors import BusyError, CancelledError, UnavailableError
-from photovault.watch.daemon import Daemon, Destination, Done, Faced, Orders, World, end_pause, load_memory, load_pause
+from photovault.watch.daemon import Daemon, Destination, Orders, World, end_pause, load_memory, load_pause
 from photovault.watch.observer import Event, Kind
+from photovault.watch.run import Done, Faced
 from photovault.watch.schedule import PAUSE_MAX, Allowed, Clocks, Conditions
-from photovault.watch.spare import SLICE
+from photovault.watch.spare import AFTER_FAILURE, SLICE
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 A, B = b"/photos/a.jpg", b"/photos/b.jpg"
@@ -703,7 +704,7 @@ def test_a_destination_that_is_away_keeps_no_faces_from_being_looked_for(house):
     assert faces.slices
 
 
-@pytest.mark.parametrize("what", ["a change", "battery", "a pause", "time", "the end"])
+@pytest.mark.parametrize("what", ["a change", "battery", "a pause", "time", "the end", "a backup"])
 def test_looking_for_faces_ends_when_something_else_is_to_be_done(house, what):
     faces = Faces(house)
     house.go(2)
@@ -724,6 +725,8 @@ def test_looking_for_faces_ends_when_something_else_is_to_be_done(house, what):
             house.go(SLICE)
         case "the end":
             house.daemon.stop()
+        case "a backup":
+            house.daemon.backup_now()
     house.go(1)
     assert faces.enough()
 
@@ -741,6 +744,15 @@ def test_the_status_says_that_faces_are_looked_for_and_how_far_it_is(house):
         "faces", "", 4, 10, ""
     )  # fmt: skip
     assert house.daemon.headline() == "looking for faces"
+
+
+def test_photos_that_stay_left_are_not_tried_at_every_tick(house):
+    faces = Faces(house)
+    faces.look = lambda *_: faces.slices.append(house.seconds) or Faced(photos=0, left=3)
+    house.go(AFTER_FAILURE)
+    assert len(faces.slices) == 1
+    house.go(10)
+    assert len(faces.slices) == 2
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from photovault.durable import sync, sync_folder, write_all
 from photovault.errors import BusyError, RefusedError
 from photovault.people.keeping.lock import lock_file, waited
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 NOTHING = "0" * 64
@@ -90,29 +91,66 @@ class Chain:
         Raises:
             RefusedError: it cannot be written; then nothing of it counts.
         """
-        try:
-            return self._append(when, event, body)
-        except OSError as error:
-            raise RefusedError(
-                f"cannot write {self._what} {self.path}: {error.strerror or error}; nothing was recorded",
-                "check free space and permissions there",
-            ) from None
+        with self.alone() as end:
+            return end.append(when, event, body)
 
-    def _append(self, when: datetime, event: str, body: Mapping[str, Any]) -> Line:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-        fd = os.open(self.path, flags, 0o600)
+    @contextmanager
+    def alone(self) -> Iterator[End]:
+        """Add lines while nobody else does: what belongs to them can be read and written in between.
+
+        Raises:
+            RefusedError: the file cannot be written, or has become longer than is ever read.
+            BusyError: somebody else writes, for more than some seconds.
+        """
+        with self._translated():
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+            fd = os.open(self.path, flags, 0o600)
         try:
-            if not waited(lambda: lock_file(fd), _PATIENCE):
-                raise BusyError(f"{self._what} {self.path} is being written", "try again")
+            with self._translated():
+                if not waited(lambda: lock_file(fd), _PATIENCE):
+                    raise BusyError(f"{self._what} {self.path} is being written", "try again")
+                if os.fstat(fd).st_size > _FILE_MAX - _LINE_MAX:
+                    raise RefusedError(f"{self._what} {self.path} is too long to be ours", "move it away")
+            yield End(self, fd)
+        finally:
+            os.close(fd)
+
+    def add(self, fd: int, when: datetime, event: str, body: Mapping[str, Any]) -> Line:
+        """As ``End.append``."""
+        with self._translated():
             number, previous = _cut_torn(fd)
             line, raw = _sealed(number + 1, utc(when), event, body, previous)
             write_all(fd, raw + b"\n")
             sync(fd)
             sync_folder(self.path.parent)
             return line
-        finally:
-            os.close(fd)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RefusedError(
+                f"cannot write {self._what} {self.path}: {error.strerror or error}; nothing was recorded",
+                "check free space and permissions there",
+            ) from None
+
+
+class End(NamedTuple):
+    """The end of a file that is ours alone for a while."""
+
+    chain: Chain
+    fd: int
+
+    def append(self, when: datetime, event: str, body: Mapping[str, Any]) -> Line:
+        """As ``Chain.append``."""
+        return self.chain.add(self.fd, when, event, body)
+
+    @property
+    def next(self) -> int:
+        """The number of the line that comes next."""
+        return _cut_torn(self.fd)[0] + 1
 
 
 def utc(when: datetime) -> str:

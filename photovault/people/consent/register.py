@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -27,6 +26,7 @@ from photovault.durable import create, sync, sync_folder, write_all
 from photovault.errors import ConsentError, RefusedError, UsageError
 from photovault.people.consent.chain import Chain
 from photovault.people.keeping.shred import shred
+from photovault.people.naming import clean_name, folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from photovault.people.consent.chain import Line
-    from photovault.people.consent.consent import Standing
+    from photovault.people.consent.standing import Standing
 
 LOG_NAME = "releases.jsonl"
 NAMES_NAME = "releases.names"
-_NAME_MAX = 100
 _SALT = 32
 _FILE_MAX = 16 * 1024 * 1024
+_NONE = ("there is no release of that name", "see photovault people release list")
 _RECORD = "photovault people release add NAME --signed DATE"
 
 
@@ -85,21 +85,21 @@ class Register:
             UsageError: something of it is none, or a minor without a guardian.
             RefusedError: it cannot be written.
         """
-        person, guardian = clean_name(person), clean_name(guardian) if guardian else ""
+        person, guardian = _cleaned(person), _cleaned(guardian) if guardian else ""
         if minor and not guardian:
             raise UsageError("for a minor, a parent or guardian signs", "name who did with --guardian")
         if guardian and not minor:
             raise UsageError("a guardian signs for a minor only", "say --minor, or leave --guardian out")
         now = self._now()
         signed = _day(when, now.date())
-        self._refuse_second(person)
         salt = self._random(_SALT)
-        names = self._read_names()
-        number = len(self._chain.read().lines) + 1
-        names[str(number)] = {"person": person, "guardian": guardian, "salt": salt.hex()}
-        self._write_names(names)  # first: a line without its name could never be taken back
         body = {"commitment": commitment(person, salt), "signed": signed, "minor": minor, "guardian": bool(guardian)}
-        line = self._chain.append(now, "released", body)
+        with self._chain.alone() as end:
+            self._refuse_second(person)
+            names = self._read_names()
+            names[str(end.next)] = {"person": person, "guardian": guardian, "salt": salt.hex()}
+            self._write_names(names)  # first: a line without its name could never be taken back
+            line = end.append(now, "released", body)
         return Release(
             number=line.number, person=person, signed=signed, minor=minor, guardian=guardian, recorded=line.time
         )
@@ -110,19 +110,22 @@ class Register:
         Raises:
             UsageError: there is no release of that name.
         """
-        release = self.of(person)
-        if release is None:
-            raise UsageError("there is no release of that name", "see photovault people release list")
-        self._chain.append(self._now(), "withdrawn", {"release": release.number})
-        names = self._read_names()
-        names.pop(str(release.number), None)
-        self._write_names(names)
+        if self.of(person) is None:
+            raise UsageError(*_NONE)
+        with self._chain.alone() as end:
+            release = self.of(person)
+            if release is None:
+                raise UsageError(*_NONE)
+            end.append(self._now(), "withdrawn", {"release": release.number})
+            names = self._read_names()
+            names.pop(str(release.number), None)
+            self._write_names(names)
         return release
 
     def of(self, person: str) -> Release | None:
         """The release of a person, None if there is none that holds."""
-        wanted = _folded(person)
-        return next((one for one in self.all() if _folded(one.person) == wanted), None)
+        wanted = folded(person)
+        return next((one for one in self.all() if folded(one.person) == wanted), None)
 
     def all(self) -> list[Release]:
         """The releases that hold and whose names are here, oldest first; none when the chain is broken.
@@ -205,20 +208,11 @@ def commitment(person: str, salt: bytes) -> str:
     return hashlib.sha256(salt + person.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def clean_name(text: str) -> str:
-    """A name as it is kept: NFC, one blank between words.
-
-    Raises:
-        UsageError: it is empty, longer than 100 characters, or has control characters in it.
-    """
-    name = " ".join(unicodedata.normalize("NFC", text).split())
-    if not 1 <= len(name) <= _NAME_MAX or not name.isprintable():
-        raise UsageError(f"a name has 1 to {_NAME_MAX} characters, all of them printable")
+def _cleaned(text: str) -> str:
+    name = clean_name(text)
+    if not name:
+        raise UsageError("the name is empty", "give one")
     return name
-
-
-def _folded(person: str) -> str:
-    return unicodedata.normalize("NFC", " ".join(person.split())).casefold()
 
 
 def _day(text: str, today: date) -> str:

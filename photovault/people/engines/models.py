@@ -47,8 +47,8 @@ _LIBRARIES: Final = ("numpy", "onnxruntime", "cv2")
 _SIZES: Final = range(16, 1025)
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 
-_DLIB: Final = ((350, 0.525), (900, 0.465), (2_000, 0.45), (13_000, 0.415), (100_000, 0.40), (500_000, 0.385))
-_SHAPE: Final = tuple((faces, distance / 0.45) for faces, distance in _DLIB)
+_DLIB: Final = ((350, 0.525), (900, 0.47), (2_000, 0.455), (13_000, 0.435), (100_000, 0.415), (500_000, 0.40))
+_SHAPE: Final = tuple((faces, distance / 0.455) for faces, distance in _DLIB)
 """How the threshold of any model goes with the library's size, where it is 1 at 2,000 faces."""
 
 
@@ -137,7 +137,7 @@ def described(order: EngineOrder) -> ModelOrder:
 def _own(model: ModelOrder) -> Path:
     path = Path(model.path).expanduser()
     if not path.is_file():
-        raise UsageError(f"[people.model] path: there is no file {path}")
+        raise UsageError(f"[people.model] path: there is no file {path}", "name the model's file there")
     return path.resolve()
 
 
@@ -155,7 +155,8 @@ def read(path: Path, sha256: str = "") -> bytes:
     found = hashlib.sha256(data).hexdigest()
     if sha256 and found != sha256.lower():
         raise UsageError(
-            f"The model {path} is another file than was agreed on: its SHA-256 is {found}", "[people.model] sha256"
+            f"The model {path} is another file than was agreed on: its SHA-256 is {found}",
+            "if it is the one that you mean, put that SHA-256 into sha256 under [people.model]",
         )
     if not sha256 and found != SHA256.get(path.name):
         raise MissingExtraError(f"The model {path} is not the one that is known", f"{FACES} --force-reinstall")

@@ -28,7 +28,7 @@ _SHARP: Final = (0.004, 0.03)
 _SIDEWAYS: Final = (0.75, 0.35)  # of the distance of the eyes
 _NARROW: Final = (0.35, 0.65)  # distance of the eyes to that of eyes and mouth
 _INSIDE: Final = (0.5, 0.9)
-_SURE: Final = (0.65, 0.85)
+_SURE: Final = (0.7, 0.88)
 _LANDMARKS: Final = 10
 
 

@@ -7,8 +7,10 @@
 3. What breaks a rule falls apart again, into its atoms.
 4. Merging: the two groups nearest to each other become one, as long as their average distance (see ``linkage``) is below
    1.1 times the threshold and no rule forbids it; twice, since the middles have moved after the first time.
-5. Poor faces join the nearest group below the threshold, or none.
-6. A group keeps the id that most of its faces had before; a confirmed person's is the person's.
+5. A face that is alone still joins the group of which three faces are that near to it: photos of one person that vary
+   much are near a few others, not near the middle of all.
+6. Poor faces join the nearest group below the threshold, or none.
+7. A group keeps the id that most of its faces had before; a confirmed person's is the person's.
 
 The rules: two faces of one photo are not one person, unless somebody said so; cannot-links bind; two confirmed persons never
 become one.  Where answers contradict each other, the one that keeps faces apart wins over a must-link.  The threshold comes
@@ -52,6 +54,7 @@ _NEIGHBOURS = 48
 _MERGED = 1.1  # of the threshold: groups that are nearer become one
 _WIDE = 1.25  # of the threshold: farther pairs of groups are no question
 _FINE = 1 << 16  # steps of an edge's weight: sums of whole numbers are the same in any order
+_BESIDE = 3  # faces of a group, near to one that is alone, that make it one of them
 _MIDDLES = 16  # neighbours of a group
 _NEAR_MOST = 10_000
 _CHUNK = 1 << 15  # rows
@@ -202,15 +205,23 @@ class _Run:
         rows = np.flatnonzero(self._weighs)
         vectors = self._faces.vectors if self._weighs.all() else self._faces.vectors[rows]
         a, b, far = neighbours.graph(vectors, _NEIGHBOURS, self._most, threads=self._threads)
-        groups = self._whispered(np.where(self._firm, self._atoms, NO_GROUP), rows[a], rows[b], far)
-        groups = self._merged(groups, rows[a], rows[b], rows)
-        return self._finished(self._merged(groups, rows[:0], rows[:0], rows), rows)
+        a, b = rows[a], rows[b]
+        groups = self._whispered(np.where(self._firm, self._atoms, NO_GROUP), a, b, far)
+        groups = self._merged(groups, a, b, rows)
+        groups = self._merged(groups, rows[:0], rows[:0], rows)
+        alone = self._alone(groups)
+        asking, other = np.concatenate([a[alone[a]], b[alone[b]]]), np.concatenate([b[alone[a]], a[alone[b]]])
+        groups = self._beside(groups, asking, other, np.concatenate([far[alone[a]], far[alone[b]]]))
+        return self._finished(groups, rows)
 
     def some(self, new: Flags) -> Grouped:
         rows, mine = np.flatnonzero(self._weighs), np.flatnonzero(self._weighs & new)
         vectors = self._faces.vectors
-        a, b, _ = neighbours.between(vectors[mine], vectors[rows], _NEIGHBOURS, self._most, threads=self._threads)
-        groups = self._merged(np.where(self._firm, self._atoms, NO_GROUP), mine[a], rows[b], mine)
+        a, b, far = neighbours.between(vectors[mine], vectors[rows], _NEIGHBOURS, self._most, threads=self._threads)
+        a, b = mine[a], rows[b]
+        groups = self._merged(np.where(self._firm, self._atoms, NO_GROUP), a, b, mine)
+        alone = self._alone(groups)[a]
+        groups = self._beside(groups, a[alone], b[alone], far[alone])
         return self._finished(groups, mine if new.any() else rows)
 
     def _whispered(self, groups: Ids, a: Ids, b: Ids, far: Floats) -> Ids:
@@ -233,6 +244,28 @@ class _Run:
         one, other = self._close(middle, asking[large[asking]], np.flatnonzero(large), self._most)
         pairs = np.concatenate([groups[a], one]), np.concatenate([groups[b], other])
         return merge(middle, groups, pairs, self._most, self._rules)
+
+    def _alone(self, groups: Ids) -> Flags:
+        """Which faces are in a group of one, and nobody's and of no group before."""
+        counts = np.bincount(groups[groups >= 0], minlength=1)
+        alone: Flags = (groups >= 0) & (counts[groups] == 1) & (self._faces.person < 0) & (self._rules.settled < 0)
+        return alone
+
+    def _beside(self, groups: Ids, asking: Ids, other: Ids, far: Floats) -> Ids:
+        """Let faces that are alone, ``asking``, join the group of which ``_BESIDE`` are near; ``far`` from each ``other``."""
+        company = ~self._alone(groups)[other]
+        row, goal, far = asking[company], groups[other[company]], far[company]
+        order = np.lexsort((far, goal, row))
+        row, goal, far = row[order], goal[order], far[order]
+        begins = np.flatnonzero((np.diff(row, prepend=-1) != 0) | (np.diff(goal, prepend=-1) != 0))
+        enough = begins[np.diff(begins, append=len(row)) >= _BESIDE]
+        mean = far[enough[:, None] + np.arange(_BESIDE)].mean(axis=1)
+        row, goal = row[enough], goal[enough]
+        order = np.lexsort((goal, row, mean))
+        waiting = groups.copy()
+        waiting[row] = NO_GROUP
+        joined = self._joined(waiting, row[order], goal[order])
+        return np.where(joined == NO_GROUP, groups, joined)
 
     def _middles(self, groups: Ids) -> tuple[Ids, Middles]:
         """Number the groups from 0, and return them with their middles."""
@@ -264,13 +297,16 @@ class _Run:
         a, b, far = neighbours.between(asking, places, _MIDDLES, self._most, threads=self._threads)
         row, goal = rows[a], b
         order = np.lexsort((goal, row, far))
-        row, goal = row[order], goal[order]
+        return self._joined(groups, row[order], goal[order])
+
+    def _joined(self, groups: Ids, row: Ids, goal: Ids) -> Ids:
+        """Let faces in no group join: each ``row`` the first ``goal`` of its own that no rule forbids."""
         while len(row):
-            groups, row, goal = self._join_poor(groups, row, goal)
+            groups, row, goal = self._join(groups, row, goal)
         return groups
 
-    def _join_poor(self, groups: Ids, row: Ids, goal: Ids) -> tuple[Ids, Ids, Ids]:
-        """Let each poor face try its first goal; return the new groups, and the tries that are left."""
+    def _join(self, groups: Ids, row: Ids, goal: Ids) -> tuple[Ids, Ids, Ids]:
+        """Let each face try its first goal; return the new groups, and the tries that are left."""
         _, first = np.unique(row, return_index=True)
         first = np.sort(first)
         ours, their = row[first], goal[first]

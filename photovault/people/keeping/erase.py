@@ -147,8 +147,12 @@ def _empty(root: Path, kept: frozenset[str]) -> tuple[int, int, list[str]]:
         failed = shred(path, overwrite=found.st_nlink == 1 or _is_ours(path))
         problems += failed
         files, size = files + (not failed), size + found.st_size
-    if root.is_dir():
+    try:
         sync_folder(root)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        problems.append(f"{root}: {error.strerror or error}")
     return files, size, problems
 
 

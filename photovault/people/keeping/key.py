@@ -79,7 +79,7 @@ class FaceKey:
             ) from None
 
     def create(self) -> bytes:
-        """A new key, or the one that there is.
+        """A new key, or the one that there is; only where nothing is encrypted yet, and by one process at a time.
 
         Raises:
             RefusedError: it cannot be kept, or is in a keyring that cannot be asked.
@@ -87,9 +87,10 @@ class FaceKey:
         there = self.get()
         if there is not None:
             return there
-        key = self._random(SIZE)
         self.destroy()  # a name that leads nowhere, a file that is no key
+        key = self._random(SIZE)
         if self._secrets is None or not self._keep(self._secrets, key):
+            key = self._random(SIZE)  # another: a keyring that failed half way may still have that one
             _write(self._file, FACE_STORE_MAGIC + key)
         return key
 
@@ -129,15 +130,13 @@ class FaceKey:
         if self._secrets is None:
             return "the face key is in the system's keyring, which is not to be used: unset PHOTOVAULT_NO_KEYRING"
         try:
+            with suppress(OSError):  # worthless first: who erases may have a network, and looks at what is left
+                self._secrets.set(named, bytes(SIZE))
             self._secrets.delete(named)
-            if self._secrets.get(named) is None:
-                return ""
-            self._secrets.set(named, bytes(SIZE))  # what cannot be removed, can be made worthless
-            return (
-                "" if self._secrets.get(named) == bytes(SIZE) else "the system's keyring does not give up the face key"
-            )
+            is_gone = self._secrets.get(named) in {None, bytes(SIZE)}
         except OSError as error:
             return f"the face key is in the system's keyring, which cannot be asked: {error}"
+        return "" if is_gone else "the system's keyring does not give up the face key"
 
     def _keep(self, secrets: Secrets, key: bytes) -> bool:
         """Put the key into the keyring; False where that does not work: then nothing of it is there."""

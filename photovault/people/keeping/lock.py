@@ -4,8 +4,11 @@ Whoever writes the face store holds ``people.lock`` and has its process number i
 process ends, however it ends.  Erasing must not wait for a scan of many hours: it says so in the consent log, waits a
 little, then asks the holder to end, then ends it.
 
-Guarantee: the number that is read while the lock is held was written by its holder, so nobody else is ended.  Not
-guaranteed: where the holder is in a container or on another computer, and has another number here; it is not ended, and
+Who erases writes no number: it is not ended by another one that erases, which would leave half of it undone.
+
+Guarantee: the number that is read while the lock is held was written by its holder, since who lets go takes it away, so
+nobody else is ended.  Not guaranteed: in the instant after a holder was killed and before the next one has written its number;
+where the holder is in a container or on another computer, and has another number here; it is not ended, and
 ``BusyError`` says so, unless who has that number here holds a lock, too.
 """
 
@@ -41,9 +44,12 @@ def people_lock(folder: Path, *, wait: float = 0.0) -> Iterator[None]:
     fd = _open(folder)
     try:
         if not _within(fd, wait):
-            raise BusyError("another photovault command is at work on faces", "wait for it, or stop it")
-        _sign(fd)
-        yield
+            raise BusyError("another photovault command is at work on faces", "wait for it with --wait, or stop it")
+        _sign(fd, b"%d\n" % os.getpid())
+        try:
+            yield
+        finally:
+            _sign(fd, b"")
     finally:
         os.close(fd)
 
@@ -58,7 +64,7 @@ def lock_taken_over(folder: Path, *, patience: tuple[float, float, float] = _PAT
     fd = _open(folder)
     try:
         said = _take(fd, patience)
-        _sign(fd)
+        _sign(fd, b"")
         yield said
     finally:
         os.close(fd)
@@ -106,10 +112,12 @@ def _holder(fd: int) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _sign(fd: int) -> None:
-    os.lseek(fd, 0, os.SEEK_SET)
-    os.ftruncate(fd, 0)
-    os.write(fd, b"%d\n" % os.getpid())
+def _sign(fd: int, number: bytes) -> None:
+    """Write one's number, for those who must end us; on a full disk there is none, and they give up."""
+    with suppress(OSError):
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.ftruncate(fd, 0)
+        os.write(fd, number)
 
 
 def _open(folder: Path) -> int:

@@ -15,7 +15,7 @@ import json
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from photovault.errors import UsageError
-from photovault.people.store.listing import folded
+from photovault.people.naming import folded
 from photovault.people.store.schema import DECIDED
 
 if TYPE_CHECKING:
@@ -112,6 +112,15 @@ def read(db: Encrypted, table: Table, key: Key) -> Value:
 def keys(data: bytes) -> set[tuple[str, Key]]:
     """Which cells an action changed."""
     return {(table, tuple(key)) for table, key, _, _ in json.loads(data)}
+
+
+def names_before(data: bytes) -> list[str]:
+    """The names that taking an action back brings back: those that it took from people."""
+    return [
+        before[0]
+        for table, _, before, after in json.loads(data)
+        if table == "person" and before and before[0] and (after is None or before[0] != after[0])
+    ]
 
 
 def conflicts(db: Encrypted, data: bytes) -> set[tuple[str, Key]]:

@@ -199,7 +199,7 @@ def _connect(path: Path, key: bytes) -> apsw.Connection:
     except ImportError:
         raise MissingExtraError("the library that encrypts the face store is not installed", _INSTALL) from None
     try:
-        db = apsw.Connection(os.fspath(path))
+        db = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)  # never makes one: it may be erased now
         if db.execute("PRAGMA cipher = 'chacha20'").fetchone() != ("chacha20",):
             what = "the apsw that is installed cannot encrypt: the package must be apsw-sqlite3mc"
             raise MissingExtraError(what, f"pip uninstall apsw apsw-sqlite3mc, then {_INSTALL}")

@@ -6,11 +6,11 @@ a name is, even with no face left.  A name is compared without its case, as NFC.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from photovault.errors import UsageError
+from photovault.people.naming import folded
 from photovault.people.shown import FaceShown, Person, Side, person_id
 from photovault.people.values import Box
 
@@ -26,8 +26,8 @@ _GROUPS = (
 )
 _FACES = (
     "SELECT grp, faces.id, x, y, w, h, quality, person IS NOT NULL, width, height, taken, "
-    "(SELECT min(path) FROM files WHERE files.photo = faces.photo) FROM faces "
-    f"JOIN photos ON photos.id = faces.photo WHERE {_PRESENT} AND grp IS NOT NULL {{which}} ORDER BY quality DESC, faces.id"
+    "files.path FROM faces JOIN photos ON photos.id = faces.photo LEFT JOIN files ON files.photo = faces.photo "
+    f"WHERE {_PRESENT} AND {{which}} ORDER BY quality DESC, faces.id, files.path"  # where a photo lies twice, twice
 )
 _LISTED = 2  # faces from which a group without a name is listed
 
@@ -49,16 +49,11 @@ class _Group(NamedTuple):
     last: str = ""
 
 
-def folded(name: str) -> str:
-    """What is equal for names that people take for one."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
 def people(db: Encrypted, *, everyone: bool, hidden: bool, faces: bool) -> list[Person]:
     """The groups: named ones first, then by their number of faces."""
     groups = {row[0]: _group(row) for row in db.rows(_GROUPS.format(which=""))}
     told = {row[0]: (row[1], bool(row[2])) for row in db.rows("SELECT id, name, hidden FROM people")}
-    shown = _by_group(db.each(_FACES.format(which=""))) if faces else {}
+    shown = _by_group(db.each(_FACES.format(which="grp IS NOT NULL"))) if faces else {}
     found = []
     for one in groups.keys() | {number for number, (name, _) in told.items() if name}:
         name, is_hidden = told.get(one, ("", False))
@@ -77,8 +72,13 @@ def person(db: Encrypted, number: int) -> Person:
     check(db, number)
     row = db.row(_GROUPS.format(which="AND grp = ?"), (number,))
     name, hidden = db.row("SELECT name, hidden FROM people WHERE id = ?", (number,)) or ("", 0)
-    shown = _by_group(db.each(_FACES.format(which="AND grp = ?"), (number,)))
+    shown = _by_group(db.each(_FACES.format(which="grp = ?"), (number,)))
     return _person(number, name, _group(row) if row else _Group(), shown.get(number, []), hidden=bool(hidden))
+
+
+def ungrouped(db: Encrypted) -> list[FaceShown]:
+    """Faces in no group, which are too poor to tell whose they are, the best first."""
+    return [face_shown(row[1:]) for row in db.each(_FACES.format(which="grp IS NULL"))]
 
 
 def check(db: Encrypted, number: int) -> None:
@@ -101,10 +101,16 @@ def find(db: Encrypted, ref: str) -> int:
     if number is not None:
         check(db, number)
         return number
-    row = db.row("SELECT id FROM people WHERE folded = ?", (folded(ref.strip()),)) if ref.strip() else None
-    if row is None:
+    number = called(db, ref)
+    if number is None:
         raise UsageError("nobody is called that", "photovault people list")
-    return int(row[0])
+    return number
+
+
+def called(db: Encrypted, name: str) -> int | None:
+    """The number of the person with that name, None if there is none."""
+    row = db.row("SELECT id FROM people WHERE folded = ?", (folded(name),)) if name.strip() else None
+    return int(row[0]) if row else None
 
 
 def names(db: Encrypted) -> dict[int, str]:
@@ -174,7 +180,7 @@ def face(db: Encrypted, number: int) -> FaceShown:
     Raises:
         UsageError: there is none of that number.
     """
-    sql = _FACES.format(which="AND faces.id = ?").replace("AND grp IS NOT NULL ", "")
+    sql = _FACES.format(which="faces.id = ?")
     row = db.row(sql, (number,))
     if row is None:
         raise UsageError(f"there is no face f{number}", "photovault people show ID")

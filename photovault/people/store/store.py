@@ -1,7 +1,7 @@
 """The face store: which photos were looked at, the faces in them, their groups, and what was decided about them.
 
 A photo is known by its bytes (SHA-256), so what hangs on it survives moving, copying and scanning again.  When its faces are
-found anew, each is the known one whose box it covers (``SAME_BOX``), and keeps number, group and decisions; a known
+found anew, each is the known one whose box it covers (``same.SAME_BOX``), and keeps number, group and decisions; a known
 face that is not found again stays, without a vector, if somebody decided something about it, and goes if nobody did.  A file
 whose bytes changed but whose picture did not (somebody edited its tags) hands its decisions on to the new bytes.
 
@@ -22,13 +22,14 @@ import os
 import struct
 from contextlib import ExitStack
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from photovault.errors import MissingExtraError, UsageError
 from photovault.model import Stamp
 from photovault.people.keeping.lock import people_lock
 from photovault.people.store import listing
 from photovault.people.store.encrypted import Encrypted, open_encrypted
+from photovault.people.store.same import OnRecord, clipped, floats, is_near, matched
 from photovault.people.store.schema import DECIDED, SCHEMA, VERSION
 from photovault.people.values import FACES_MAX, Box, Seen
 
@@ -43,14 +44,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from photovault.people.grouping.grouping import Faces, Links
-    from photovault.people.shown import Person, Side
+    from photovault.people.shown import FaceShown, Person, Side
 
 FILE: Final = "faces.db"
-SAME_BOX: Final = 0.4
-"""Overlap (intersection over union) from which two boxes in one picture are one face."""
 CANARIES: Final = 3
 _CANARY_SIZE = 128  # numbers
-_SAME_VECTOR = 0.25  # distance of two vectors of one face in one picture, as a share of their length
 _SIZE_MAX = 4 * 4096  # bytes of a vector
 _LANDMARKS = (0, 10)
 _CHUNK = 4096  # rows
@@ -64,19 +62,6 @@ class Known(NamedTuple):
     stamp: Stamp
     digest: bytes
     faces: tuple[Seen, ...]
-
-
-class _Row(NamedTuple):
-    """A face on record."""
-
-    id: int
-    box: Box
-    decided: bool
-    nothing: bool
-    vector: bytes | None
-
-
-_Other = TypeVar("_Other", _Row, Seen)
 
 
 class Store:
@@ -284,22 +269,29 @@ class Store:
 
     def photos_without(self, engine: str) -> Iterator[Known]:
         """The photos with faces that this engine has not measured, and where they lie; the newest on record first."""
-        sql = (
-            "SELECT DISTINCT photo FROM vectors CROSS JOIN faces ON faces.id = vectors.face "
-            "WHERE (engine < ?1 OR engine > ?1) AND vectors.face > 0 AND NOT no_face AND NOT hand AND NOT gone"
-        )
-        for (photo,) in sorted(self.db.rows(sql, (self._engine_known(engine),)), reverse=True):
+        for photo in sorted(self._unmeasured(engine), reverse=True):
             file = self.db.row("SELECT min(path), name, ino, size, mtime, ctime FROM files WHERE photo = ?", (photo,))
             if file is not None and file[0] is not None:
                 (digest,) = self.db.row("SELECT digest FROM photos WHERE id = ?", (photo,)) or (b"",)
                 yield Known(photo, file[0], Stamp(*file[1:]), digest or b"", self._measurable(photo))
+
+    def unmeasured(self, engine: str) -> int:
+        """How many those are."""
+        return len(self._unmeasured(engine))
+
+    def _unmeasured(self, engine: str) -> list[int]:
+        sql = (
+            "SELECT DISTINCT photo FROM vectors CROSS JOIN faces ON faces.id = vectors.face "
+            "WHERE (engine < ?1 OR engine > ?1) AND vectors.face > 0 AND NOT no_face AND NOT hand AND NOT gone"
+        )
+        return [photo for (photo,) in self.db.rows(sql, (self._engine_known(engine),))]
 
     def replace_vectors(self, photo: int, faces: Iterable[Seen], engine: str) -> None:
         """Keep another engine's measures of the faces of a photo: they are told by their boxes; nothing else changes."""
         with self.together():
             number = self._engine(engine)
             rows = [row for row in self._rows(photo) if not row.nothing]
-            for row, seen in _matched(rows, self._sound(faces, number)):
+            for row, seen in matched(rows, self._sound(faces, number)):
                 self._measured(row, seen, number)
             self.db.run("UPDATE photos SET engine = ? WHERE id = ?", (number, photo))
 
@@ -309,7 +301,7 @@ class Store:
             "WHERE photo = ? AND NOT no_face AND NOT hand AND NOT gone ORDER BY id"
         )
         return tuple(
-            Seen(Box(x, y, w, h), _floats(landmarks), score, quality, b"")
+            Seen(Box(x, y, w, h), floats(landmarks), score, quality, b"")
             for x, y, w, h, landmarks, score, quality in self.db.rows(sql, (photo,))
         )
 
@@ -337,17 +329,19 @@ class Store:
         row = self.db.row("SELECT id FROM engines WHERE key = ?", (key,))
         return int(row[0]) if row else 0
 
-    def _rows(self, photo: int) -> list[_Row]:
+    def _rows(self, photo: int) -> list[OnRecord]:
         sql = (
             f"SELECT id, x, y, w, h, {DECIDED}, no_face, vector FROM faces "
             "LEFT JOIN vectors ON vectors.face = faces.id WHERE photo = ? ORDER BY id"
         )
-        return [_Row(row[0], Box(*row[1:5]), bool(row[5]), bool(row[6]), row[7]) for row in self.db.rows(sql, (photo,))]
+        return [
+            OnRecord(row[0], Box(*row[1:5]), bool(row[5]), bool(row[6]), row[7]) for row in self.db.rows(sql, (photo,))
+        ]
 
     def _put_faces(self, photo: int, faces: Sequence[Seen], engine: int) -> None:
         rows = self._rows(photo)
         sound = self._sound(faces, engine)
-        pairs = _matched(rows, sound)
+        pairs = matched(rows, sound)
         for row, seen in pairs:
             self._measured(row, seen, engine)
         found = {row.id for row, _ in pairs}
@@ -357,7 +351,7 @@ class Store:
             if id(seen) not in placed:
                 self._insert(photo, seen, engine)
 
-    def _measured(self, row: _Row, seen: Seen, engine: int) -> None:
+    def _measured(self, row: OnRecord, seen: Seen, engine: int) -> None:
         """Take over what was seen where a known face is."""
         fresh = not row.nothing and row.vector != seen.vector
         sql = (
@@ -368,7 +362,7 @@ class Store:
         if not row.nothing:
             self.db.run("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", (row.id, engine, seen.vector))
 
-    def _not_found(self, rows: Sequence[_Row]) -> None:
+    def _not_found(self, rows: Sequence[OnRecord]) -> None:
         self.db.run_many("DELETE FROM vectors WHERE face = ?", [(row.id,) for row in rows])
         self.db.run_many("DELETE FROM faces WHERE id = ?", [(row.id,) for row in rows if not row.decided])
         kept = "UPDATE faces SET hand = 1, gone = 0, fresh = 0, landmarks = x'' WHERE id = ?"
@@ -380,17 +374,17 @@ class Store:
         self.db.run("INSERT INTO vectors VALUES (?, ?, ?)", (self.db.insert(sql, values), engine, seen.vector))
 
     def _sound(self, faces: Iterable[Seen], engine: int) -> list[Seen]:
-        kept = (seen._replace(box=_clipped(seen.box)) for seen in faces if self._is_sound(seen, engine))
+        kept = (seen._replace(box=clipped(seen.box)) for seen in faces if self._is_sound(seen, engine))
         return list(islice(kept, FACES_MAX))
 
     def _is_sound(self, seen: Seen, engine: int) -> bool:
-        inside = all(map(math.isfinite, seen.box)) and min(_clipped(seen.box)[2:]) > 0
+        inside = all(map(math.isfinite, seen.box)) and min(clipped(seen.box)[2:]) > 0
         rest = 0 <= seen.quality <= 1 and math.isfinite(seen.score) and len(seen.landmarks) in _LANDMARKS
         return inside and rest and all(map(math.isfinite, seen.landmarks)) and self._is_vector(seen.vector, engine)
 
     def _is_vector(self, vector: bytes, engine: int) -> bool:
         """Whether it is one, as long as all of its engine; the first says how long they are."""
-        if not 0 < len(vector) <= _SIZE_MAX or len(vector) % 4 or not all(map(math.isfinite, _floats(vector))):
+        if not 0 < len(vector) <= _SIZE_MAX or len(vector) % 4 or not all(map(math.isfinite, floats(vector))):
             return False
         self.db.run("UPDATE engines SET size = ? WHERE id = ? AND size = 0", (len(vector), engine))
         return self.db.row("SELECT size FROM engines WHERE id = ?", (engine,)) == (len(vector),)
@@ -409,18 +403,18 @@ class Store:
             return
         rows = self._rows(old)
         others = self._rows(new)
-        pairs = [(row, other) for row, other in _matched(rows, others) if not other.decided]
-        if not (same or any(_is_near(row.vector, other.vector) for row, other in pairs)):
+        pairs = [(row, other) for row, other in matched(rows, others) if not other.decided]
+        if not (same or any(is_near(row.vector, other.vector) for row, other in pairs)):
             return
         for row, other in pairs:
             if row.decided:
                 self._take_place(row, other)
-        met = {row.id for row, _ in pairs} | {row.id for row, _ in _matched(rows, others)}
+        met = {row.id for row, _ in pairs} | {row.id for row, _ in matched(rows, others)}
         rest = [row for row in rows if row.decided and row.id not in met]
         self._not_found(rest)
         self.db.run_many("UPDATE faces SET photo = ? WHERE id = ?", [(new, row.id) for row in rest])
 
-    def _take_place(self, row: _Row, other: _Row) -> None:
+    def _take_place(self, row: OnRecord, other: OnRecord) -> None:
         """Put a decided face in place of the one that was found anew."""
         self.db.run("DELETE FROM vectors WHERE face = ?", (row.id,))
         self.db.run("UPDATE vectors SET face = ? WHERE face = ?", (row.id, other.id))
@@ -495,6 +489,10 @@ class Store:
         """The groups: named ones first, then by their number of faces; ``all`` also with those of one face."""
         return listing.people(self.db, everyone=all, hidden=hidden, faces=faces)
 
+    def ungrouped(self) -> list[FaceShown]:
+        """Faces in no group, the best first."""
+        return listing.ungrouped(self.db)
+
     def person(self, person: int) -> Person:
         """One group with its faces, the best first.  UsageError if there is none of that number."""
         return listing.person(self.db, person)
@@ -506,6 +504,10 @@ class Store:
     def find(self, ref: str) -> int:
         """The number of a person given as ``p7`` or by name.  UsageError if there is none."""
         return listing.find(self.db, ref)
+
+    def called(self, name: str) -> int | None:
+        """The number of the person with that name, None if there is none."""
+        return listing.called(self.db, name)
 
     def names(self) -> dict[int, str]:
         """The names of those who have one."""
@@ -522,36 +524,6 @@ class Store:
     def counts(self) -> listing.Counts:
         """How much there is."""
         return listing.counts(self.db)
-
-
-def _clipped(box: Box) -> Box:
-    """The part of a box that is in the picture; detectors guess on, over its edge."""
-    left, top = max(0.0, box.x), max(0.0, box.y)
-    return Box(left, top, min(1.0, box.x + box.w) - left, min(1.0, box.y + box.h) - top)
-
-
-def _matched(rows: Sequence[_Row], others: Sequence[_Other]) -> list[tuple[_Row, _Other]]:
-    """Pairs of faces that cover each other, each in one pair at most, those that do so best first."""
-    found = [(row.box.overlap(other.box), i, j) for i, row in enumerate(rows) for j, other in enumerate(others)]
-    left, right = set(range(len(rows))), set(range(len(others)))
-    pairs = []
-    for overlap, i, j in sorted(found, key=lambda one: (-one[0], one[1], one[2])):
-        if overlap >= SAME_BOX and i in left and j in right:
-            pairs.append((rows[i], others[j]))
-            left.discard(i)
-            right.discard(j)
-    return pairs
-
-
-def _is_near(one: bytes | None, other: bytes | None) -> bool:
-    if one is None or other is None or len(one) != len(other):
-        return False
-    left, right = _floats(one), _floats(other)
-    return math.dist(left, right) <= _SAME_VECTOR * max(math.hypot(*left), math.hypot(*right))
-
-
-def _floats(data: bytes) -> tuple[float, ...]:
-    return struct.unpack(f"<{len(data) // 4}f", data)
 
 
 def _packed(numbers: Sequence[float]) -> bytes:

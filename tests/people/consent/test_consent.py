@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photovault.errors import ConsentError, RefusedError, UsageError
+from photovault.errors import BusyError, ConsentError, RefusedError, UsageError
 from photovault.people.consent import notice
 from photovault.people.consent.chain import Chain
-from photovault.people.consent.consent import LOG_NAME, Consent, months_after
+from photovault.people.consent.consent import LOG_NAME, Consent
+from photovault.people.consent.standing import months_after
 from tests.support.world import Clock
 
 if TYPE_CHECKING:
@@ -409,3 +410,126 @@ def test_notes_are_kept_and_change_nothing(granted: Consent) -> None:
     assert granted.receipts()[-1].body == {"kind": "done without", "layers": ["calls"]}
     assert granted.latest() == before
     assert granted.standing().holds
+
+
+# To the second
+
+
+def at(folder: Path, when: datetime) -> Consent:
+    return Consent(folder, lambda: when)
+
+
+BEGAN = datetime(2024, 5, 4, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def test_the_term_ends_at_its_very_second(folder: Path) -> None:
+    at(folder, BEGAN).grant(["/photos"], **YES)
+    end = BEGAN.replace(year=2025)
+    assert at(folder, end - SECOND).standing().holds
+    assert at(folder, end).standing().erase
+
+
+def test_thirty_days_are_counted_from_when_it_was_first_found_out(folder: Path, other_notice) -> None:
+    at(folder, BEGAN).grant(["/photos"], **YES)
+    other_notice()
+    for day in (1, 20):
+        at(folder, BEGAN + day * DAY).lapsed("changed")
+    assert not at(folder, BEGAN + 31 * DAY - SECOND).standing().erase
+    assert at(folder, BEGAN + 31 * DAY).standing().erase
+
+
+def test_the_term_ends_also_where_a_clock_was_far_ahead_once(folder: Path) -> None:
+    at(folder, BEGAN).grant(["/photos"], **YES)
+    at(folder, BEGAN.replace(year=2099)).record("seen", {})
+    assert not at(folder, BEGAN + DAY).standing().erase
+    standing = at(folder, BEGAN.replace(year=2025)).standing()
+    assert (standing.state, standing.erase) == ("lapsed", True)
+
+
+def test_renewing_keeps_that_it_is_an_organisation(consent: Consent) -> None:
+    consent.grant(["/photos"], organisation=True, **YES)
+    consent.renew(**YES)
+    assert consent.require().organisation
+
+
+@pytest.mark.parametrize("said", ["no", 0, None, True])
+def test_what_is_no_clear_household_is_an_organisation(granted: Consent, folder: Path, said: object) -> None:
+    line = json.loads(rows(folder)[0])
+    (folder / LOG_NAME).unlink()
+    granted._chain.append(BEGAN, "granted", line["body"] | {"organisation": said})
+    assert granted.standing().organisation
+
+
+def test_a_line_that_was_sealed_anew_is_given_away_by_the_next(granted: Consent, folder: Path) -> None:
+    granted.record("one", {})
+    first, second = rows(folder)
+    (folder / LOG_NAME).unlink()
+    forged = json.loads(first)["body"] | {"scope": ["/"]}
+    granted._chain.append(BEGAN, "granted", forged)
+    (folder / LOG_NAME).write_bytes(rows(folder)[0] + second)
+    assert granted.standing().problems == ("line 2 does not follow from the lines before it",)
+    assert not granted.standing().holds
+
+
+def test_of_a_long_torn_line_nothing_stays_behind_a_short_one(granted: Consent, folder: Path) -> None:
+    whole = (folder / LOG_NAME).read_bytes()
+    (folder / LOG_NAME).write_bytes(whole + whole[:-1])
+    granted.record("short", {})
+    assert granted.standing().holds
+    assert (folder / LOG_NAME).read_bytes().endswith(b"}\n")
+
+
+def test_a_log_that_leads_elsewhere_is_not_written_through(consent: Consent, folder: Path, tmp_path: Path) -> None:
+    folder.mkdir()
+    (folder / LOG_NAME).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RefusedError):
+        consent.grant(["/photos"], **YES)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_two_do_not_write_at_once(granted: Consent, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("photovault.people.consent.chain._PATIENCE", 0.0)
+    with Chain(folder / LOG_NAME, "it").alone(), pytest.raises(BusyError):
+        granted.withdraw()
+    assert granted.withdraw() is not None
+
+
+def test_a_log_too_long_to_be_read_gets_no_further_line(granted: Consent, folder: Path) -> None:
+    os.truncate(folder / LOG_NAME, 1 << 30)  # sparse
+    assert not granted.standing().holds
+    with pytest.raises(RefusedError, match="too long to be ours") as refused:
+        granted.withdraw() or granted.lapsed("damaged")
+    assert refused.value.hint == "move it away"
+
+
+# What came back
+
+
+def test_what_was_not_erased_whole_is_still_to_be_erased_when_the_log_broke_before(
+    granted: Consent, folder: Path
+) -> None:
+    (folder / LOG_NAME).write_bytes(b"garbage\n" + b"".join(rows(folder)[1:]))
+    granted.lapsed("damaged")
+    granted.erased({"verified": False})
+    assert granted.standing().erase
+    granted.erased({"verified": True})
+    assert (granted.standing().erase, granted.standing().gone) == (False, True)
+
+
+def test_a_broken_log_keeps_nothing_beyond_the_term_that_it_had(folder: Path) -> None:
+    at(folder, BEGAN).grant(["/photos"], term_months=1, **YES)
+    at(folder, BEGAN).record("one", {})
+    with open(folder / LOG_NAME, "ab") as file:
+        file.write(b"garbage\n")
+    end = BEGAN.replace(month=6)
+    at(folder, end - DAY).lapsed("damaged")
+    assert not at(folder, end - SECOND).standing().erase
+    assert at(folder, end).standing().erase
+
+
+def test_a_log_that_broke_after_it_was_taken_back_keeps_nothing(granted: Consent, folder: Path) -> None:
+    granted.withdraw()
+    with open(folder / LOG_NAME, "ab") as file:
+        file.write(b"garbage\n")
+    assert granted.standing().erase

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photovault.errors import ConsentError, RefusedError, UsageError
-from photovault.people.consent.consent import Standing
+from photovault.errors import BusyError, ConsentError, RefusedError, UsageError
 from photovault.people.consent.register import LOG_NAME, NAMES_NAME, Register
+from photovault.people.consent.standing import Standing
+from photovault.people.naming import clean_name
 from tests.support.world import Clock, seeded
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ def test_an_organisation_names_nobody_without_a_release(register: Register) -> N
 @pytest.mark.parametrize(
     ("person", "when", "more", "what"),
     [
-        ("", "2024-03-31", {}, "1 to 100 characters"),
-        ("x" * 101, "2024-03-31", {}, "1 to 100 characters"),
-        ("A\x1b[31m", "2024-03-31", {}, "printable"),
+        ("  ", "2024-03-31", {}, "the name is empty"),
+        ("x" * 101, "2024-03-31", {}, "at most 100 characters"),
+        ("A\x1b[31m", "2024-03-31", {}, "cannot be seen"),
         ("Anna", "31.3.2024", {}, "written like 2026-03-31"),
         ("Anna", "2024-02-30", {}, "written like 2026-03-31"),
         ("Anna", "2025-01-01", {}, "in the future"),
@@ -144,3 +145,40 @@ def test_names_of_another_form_are_none(register: Register, folder: Path, text: 
     register.add("Anna", "2024-03-31")
     (folder / NAMES_NAME).write_text(text)
     assert register.all() == []
+
+
+def test_who_took_the_release_back_is_in_no_file_any_more_and_the_old_one_was_written_over(
+    register: Register, folder: Path
+) -> None:
+    register.add("Anna Berg", "2024-03-31")
+    with open(folder / NAMES_NAME, "rb") as before:
+        register.withdraw("Anna Berg")
+        assert before.read().strip(b"\0") == b""
+    assert "Anna" not in "".join(one.read_text() for one in folder.iterdir())
+
+
+def test_two_who_record_releases_at_once_lose_none(
+    register: Register, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Register(folder, Clock(), seeded())
+    read, write = Register._read_names, Register._write_names
+    monkeypatch.setattr("photovault.people.consent.chain._PATIENCE", 0.0)
+
+    def meanwhile(self: Register, *names: dict) -> dict | None:
+        if self is register:
+            for act in (lambda: other.add("Ben", "2024-03-31"), lambda: other._chain.append(Clock()(), "x", {})):
+                with pytest.raises(BusyError):
+                    act()
+        return write(self, *names) if names else read(self)
+
+    monkeypatch.setattr(Register, "_read_names", meanwhile)
+    monkeypatch.setattr(Register, "_write_names", meanwhile)
+    register.add("Anna", "2024-03-31")
+    other.add("Ben", "2024-03-31")
+    assert [one.person for one in other.all()] == ["Anna", "Ben"]
+
+
+@pytest.mark.parametrize("name", ["علی\u200cرضا", "O'Neill-Śmith", "🎂"])
+def test_whatever_can_be_a_name_can_have_a_release(register: Register, name: str) -> None:
+    register.add(name, "2024-03-31")
+    register.allow(CLUB, clean_name(name))

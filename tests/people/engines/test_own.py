@@ -86,8 +86,9 @@ def test_another_file_under_that_path_is_refused(described):
     order = described()
     with open(order.model.path, "ab") as file:
         file.write(b"more")
-    with pytest.raises(UsageError, match="another file"):
+    with pytest.raises(UsageError, match="another file") as caught:
         opened(order)
+    assert "put that SHA-256 into sha256 under [people.model]" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(
@@ -158,3 +159,5 @@ def test_the_key_names_the_model_and_how_it_is_used(described):
     again = dataclasses.replace(order, model=dataclasses.replace(order.model, path="/elsewhere", threshold=0.3))
     assert models.key_of(order) == models.key_of(again)  # the same vectors
     assert models.key_of(order) != models.key_of(EngineOrder())
+    other = dataclasses.replace(order, model=dataclasses.replace(order.model, sha256="5" * 64))
+    assert models.key_of(order) != models.key_of(other), "other weights measure something else"

@@ -60,6 +60,36 @@ def test_two_faces_of_one_photo_are_two_people() -> None:
     assert len(set(grouped(twins, must=[(100, 101)]).labels[:2].tolist())) == 1  # a mirror, somebody said
 
 
+def beside(near: int) -> Faces:
+    """Ten faces that are alike, some of the same person at .4, and one at .96: near to those, far from the middle."""
+    vectors = np.zeros((11 + near, 128))
+    vectors[10:, 0] = [0.4] * near + [0.96]
+    return of(vectors)
+
+
+@pytest.mark.parametrize(("near", "joins"), [(2, False), (3, True)])
+def test_who_is_near_to_three_of_a_group_is_one_of_them(near: int, joins: bool) -> None:
+    faces = beside(near)
+    first = grouped(faces)
+    assert len(set(first.labels[:-1].tolist())) == 1
+    assert (first.labels[-1] == first.labels[0]) == joins
+    new = faces.ids == faces.ids[-1]
+    added = add(faces._replace(before=np.where(new, -1, first.labels)), new, no_links(), CURVE)
+    assert added.labels[:-1].tolist() == first.labels[:-1].tolist()
+    assert (added.labels[-1] == first.labels[0]) == joins
+
+
+def test_who_is_near_to_three_of_a_group_keeps_the_rules() -> None:
+    faces = beside(3)
+    last = len(faces.ids) - 1
+    together = faces._replace(photos=np.array([*range(last), 0]))
+    assert grouped(together).labels[last] != grouped(together).labels[0]
+    assert grouped(faces, cannot=[(100, 100 + last)]).labels[last] != 1
+    named = faces._replace(person=np.where(np.arange(last + 1) == last, 50, -1))
+    assert grouped(named).labels[last] == 50
+    assert (grouped(named).labels[:last] != 50).all()
+
+
 def test_poor_faces_join_and_start_nothing() -> None:
     faces, whose = crowd([6, 3, 3])
     quality = np.where((whose == 2) | (np.arange(12) == 5), 0.1, 1).astype(np.float32)

@@ -341,8 +341,9 @@ def test_what_cannot_be_ended_keeps_everything_as_it_is(folder: Path) -> None:
 
 
 def test_two_at_a_time_are_told(folder: Path) -> None:
-    with lock.people_lock(folder), pytest.raises(BusyError), lock.people_lock(folder, wait=0.1):
+    with lock.people_lock(folder), pytest.raises(BusyError) as told, lock.people_lock(folder, wait=0.1):
         pass
+    assert "--wait" in told.value.hint
     with lock.people_lock(folder):
         assert (folder / lock.NAME).read_text() == f"{os.getpid()}\n"
 
@@ -408,3 +409,24 @@ def test_a_store_that_is_open_elsewhere_is_taken_away_from_it(folder: Path, tmp_
         assert erased(folder).verified
     assert left(folder) == KEPT  # it wrote nothing back when it was closed
     assert leaks(tmp_path, VECTORS) == []
+
+
+def test_who_erases_is_not_ended_by_another_one_who_erases(folder: Path) -> None:
+    with lock.lock_taken_over(folder, patience=(0.1, 0.1, 0.1)):
+        assert (folder / lock.NAME).read_bytes() == b""
+        with pytest.raises(BusyError), lock.lock_taken_over(folder, patience=(0.1, 0.1, 0.1)):
+            pass
+
+
+def test_who_let_go_of_the_lock_is_not_named_in_it_any_more(folder: Path) -> None:
+    with lock.people_lock(folder):
+        assert int((folder / lock.NAME).read_bytes()) == os.getpid()
+    assert (folder / lock.NAME).read_bytes() == b""
+
+
+def test_zeros_are_on_the_disk_before_a_name_goes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, synced = folder / "faces.db", []
+    path.write_bytes(b"x" * 100)
+    monkeypatch.setattr("photovault.people.keeping.shred.sync", lambda fd: synced.append(path.read_bytes()))
+    assert shred.shred(path) == []
+    assert synced == [bytes(100), b""]

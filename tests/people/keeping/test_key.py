@@ -227,7 +227,17 @@ def test_it_is_destroyed_without_being_read(folder: Path, backend: Backend) -> N
     key.create()
     backend.calls.clear()
     assert key.destroy() == []
-    assert (backend.kept, backend.calls) == ({}, ["delete", "get"])  # the one look comes when it is gone
+    assert (backend.kept, backend.calls) == ({}, ["set", "delete", "get"])  # the one look comes when it is gone
+
+
+def test_where_it_cannot_be_removed_it_is_worthless_before_anybody_looks(folder: Path, backend: Backend) -> None:
+    key = FaceKey(folder, KeyringSecrets())
+    made, seen = key.create().hex(), []
+    backend.delete_password = lambda *_: 1 / 0
+    backend.get_password = lambda *name: seen.append(backend.kept[name]) or seen[-1]
+    assert "cannot be asked" in key.destroy()[0]
+    assert seen
+    assert made not in seen
 
 
 def test_a_keyring_that_fails_is_translated_without_its_words(folder: Path, backend: Backend) -> None:
@@ -239,3 +249,26 @@ def test_a_keyring_that_fails_is_translated_without_its_words(folder: Path, back
     backend.fails = False
     backend.kept.clear()
     assert key.destroy() == []  # what is not there, is gone
+
+
+def test_where_a_keyring_fails_half_way_another_key_is_used(folder: Path, keyring: Keyring) -> None:
+    keyring.holds_on = True
+    keep = keyring.set
+
+    def keeps_and_says_no(name: str, secret: bytes) -> None:
+        keep(name, secret)
+        raise OSError("no")
+
+    keyring.set = keeps_and_says_no
+    key = FaceKey(folder, keyring, seeded()).create()
+    assert FaceKey(folder, None).get() == key
+    assert key not in keyring.kept.values()
+
+
+def test_the_key_is_on_the_disk_before_it_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[bytes] = []
+    path = folder / FILE_NAME
+    monkeypatch.setattr("photovault.people.keeping.key.sync", lambda _: synced.append(path.read_bytes()))
+    monkeypatch.setattr("photovault.people.keeping.key.sync_folder", lambda _: synced.append(b"folder"))
+    key = FaceKey(folder, None, seeded()).create()
+    assert synced == [FACE_STORE_MAGIC + key, b"folder"]

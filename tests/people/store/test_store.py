@@ -228,7 +228,7 @@ def test_without_the_library_that_encrypts_nothing_is_written(tmp_path, monkeypa
     class Plain:
         """As the apsw without ciphers: it does not know the pragma, and says nothing."""
 
-        def __init__(self, path):
+        def __init__(self, path, **_):
             self.cursor = self
 
         def execute(self, *_):
@@ -584,6 +584,27 @@ def test_a_person_is_found_by_number_and_by_name(store):
             store.find(ref)
 
 
+def test_a_photo_that_lies_twice_is_listed_twice_and_counted_once(store):
+    photo = put(store, "a.jpg", seen("ann"))
+    store.put_path(b"/photos/copy of a.jpg", stamp("copy of a.jpg"), photo)
+    grouped(store, {1: faces_of(store, photo)})
+    (one,) = store.people(all=True, faces=True)
+    assert (one.count, one.photos) == (1, 1)
+    assert [face.file for face in one.faces] == ["/photos/a.jpg", "/photos/copy of a.jpg"]
+    assert {face.id for face in one.faces} == {1}
+    assert store.side(1).face.file == "/photos/a.jpg"
+
+
+def test_faces_in_no_group_are_told_apart_from_people(store):
+    photo = put(store, "a.jpg", seen("ann"), seen("bob", 0.4, quality=0.1), seen("carl", 0.7, quality=0.2))
+    ann, bob, carl = faces_of(store, photo)
+    grouped(store, {1: [ann]})
+    assert [face.id for face in store.ungrouped()] == [carl, bob]
+    assert [person.count for person in store.people(all=True)] == [1]
+    decisions(store).answer(ann, bob, "not a face")
+    assert [face.id for face in store.ungrouped()] == [carl]
+
+
 def test_names_of_photos_are_those_of_people_who_are_not_hidden(store):
     put(store, "a.jpg", seen("anna"), seen("ben", 0.4), seen("carl", 0.7))
     grouped(store, {1: [1], 2: [2], 3: [3]})
@@ -619,3 +640,32 @@ def test_the_lock_goes_with_the_store(tmp_path):
     assert not os.path.exists(tmp_path / "faces.db-wal")
     with made(tmp_path):
         pass
+
+
+def test_every_opened_file_writes_over_what_goes_and_waits_for_the_disk(tmp_path):
+    with made(tmp_path) as store:
+        told = {name: store.db.row(f"PRAGMA {name}") for name in ("secure_delete", "synchronous", "temp_store")}
+    assert told == {"secure_delete": (1,), "synchronous": (2,), "temp_store": (2,)}
+
+
+def test_a_face_that_covers_a_third_of_a_named_one_is_another(tmp_path):
+    with made(tmp_path) as store:
+        put(store, "a.jpg", seen("anna"))
+        grouped(store, {1: [1]})
+        decisions(store).name(1, "Anna")
+        beside = seen("ben")._replace(box=Box(0.1 + 0.15 / 2, 0.2, 0.15, 0.25))  # intersection over union: 1/3
+        put(store, "a.jpg", beside, version=2)
+        assert sorted(store.db.rows("SELECT id, person, hand FROM faces")) == [(1, 1, 1), (2, None, 0)]
+
+
+def test_reading_never_makes_a_file_where_the_store_was_erased(tmp_path, monkeypatch):
+    made(tmp_path).close()
+
+    def erased(path):
+        path.unlink()
+        return False
+
+    monkeypatch.setattr("photovault.people.store.encrypted._check_front", erased)
+    with pytest.raises(RefusedError):
+        Store.open(tmp_path, KEY, write=False)
+    assert not (tmp_path / "faces.db").exists()
