@@ -37,6 +37,8 @@ ALONE: Final = ("network", "privileges", "calls")
 
 _LOOK: Final = 1.0  # seconds between two looks whether the consent still holds
 _NOTE: Final = "scan"
+_GROUPING_EVERY: Final = 20.0  # seconds of looking
+_GROUPING_SHARE: Final = 19  # times as long is looked as was grouped
 
 
 class Over:
@@ -86,6 +88,7 @@ class Scan:
         self._protection: tuple[str, ...] = tuple(before.get("protection", ()))
         self._alarms: list[str] = list(before.get("alarms", ()))
         self._left: int | None = before.get("left")
+        self._next_grouping = 0.0
 
     def plan(self, *, again: bool = False) -> ScanPlan:
         """What there is to do."""
@@ -105,14 +108,13 @@ class Scan:
 
     def run(self, plan: ScanPlan, *, alone: Sequence[str]) -> ScanReport:
         """Look, where there is something to look at, then group."""
-        from photovault.people.engines.models import curve_of
-
         began = self._app.world.clock()
         self._left = len(plan.new) + len(plan.old)
         self.note()  # a run that is killed must not leave behind that nothing is left
+        self._next_grouping = began + _GROUPING_EVERY
         done = self._forget(plan) if not (plan.new or plan.old) else self._look(plan, alone)
         self._left = done.left
-        self._group(chosen_curve(self._app.config, curve_of(self._order)))
+        self._group(full=plan.again)
         return self._report(plan, done, self._app.world.clock() - began)
 
     def forget_alarms(self) -> None:
@@ -162,7 +164,7 @@ class Scan:
                 edge=self._app.config.people.edge,
                 passing=frozenset(passing),
             )
-            return run_scan(plan, self._store, helpers, self, self._engine, self._enough)
+            return run_scan(plan, self._store, helpers, self, self._engine, self._between)
 
     def total(self, files: int, size: int) -> None:
         """Progress."""
@@ -173,14 +175,25 @@ class Scan:
         self._left = max(0, (self._left or 0) - files)
         self._progress.advance(files, size, path)
 
-    def _enough(self) -> bool:
+    def _between(self) -> bool:
+        """Between two photos: whether it is enough.
+
+        Now and then what was found is grouped, so that people are there long before a large library has been looked at;
+        that takes a twentieth of the time at most.
+        """
+        now = self._app.world.clock()
+        if now >= self._next_grouping:
+            self._group()
+            done = self._app.world.clock()
+            self._next_grouping = done + max(_GROUPING_EVERY, _GROUPING_SHARE * (done - now))
         return self._tired() or self._over()
 
-    def _group(self, curve: Curve) -> None:
+    def _group(self, *, full: bool = False) -> None:
+        from photovault.people.engines.models import curve_of
         from photovault.people.regroup import regroup
 
         if not self._over():
-            regroup(self._store, curve)
+            regroup(self._store, chosen_curve(self._app.config, curve_of(self._order)), full=full)
 
     def _report(self, plan: ScanPlan, done: Scanned, seconds: float) -> ScanReport:
         counts = self._store.counts()

@@ -23,7 +23,7 @@ from photovault.app.people_scan import chosen_curve, engine_order, roots
 from photovault.app.sources import BackupRequest
 from photovault.backup import BackupPlan
 from photovault.errors import BusyError, ConsentError, PhotovaultError, UnsafeError, UsageError, WrongKeyError
-from photovault.people import tags
+from photovault.people import regroup, tags
 from photovault.people.consent.notice import FACES, OTHERS
 from photovault.people.engines import models
 from photovault.people.keeping.key import FaceKey
@@ -289,6 +289,30 @@ def test_a_scan_that_is_killed_does_not_say_that_none_is_left(home, monkeypatch)
     monkeypatch.setattr(Workers, "meanwhile", lambda: seen.append(home.people().status().left))
     home.scan()
     assert seen[0] == 5, "what a kill would leave"
+
+
+def test_people_are_there_before_a_scan_is_over(home, monkeypatch):
+    monkeypatch.setattr("photovault.app.people_scan._GROUPING_EVERY", 0.0)
+    monkeypatch.setattr("photovault.app.people_scan._GROUPING_SHARE", 0)
+    home.agree()
+    seen = []
+    for number in range(40):
+        home.put(f"more{number}.png", 3, blue=number)
+    progress = Silent()
+    progress.advance = lambda *_: seen.append(sum(one.count for one in home.people().people(everybody=True)))
+    report = home.people().scan(progress)
+    assert report.left == 0
+    assert 0 < seen[-1] < report.total_faces
+
+
+def test_looking_at_everything_again_groups_everything_anew(home, monkeypatch):
+    whole = []
+    real = regroup.regroup
+    monkeypatch.setattr(regroup, "regroup", lambda *given, full: whole.append(full) or real(*given, full=full))
+    home.agree()
+    home.scan()
+    home.scan(again=True)
+    assert whole == [False, True]
 
 
 def test_what_is_left_is_known_however_a_scan_ends(home):

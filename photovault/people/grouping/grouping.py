@@ -290,12 +290,18 @@ class _Run:
         return Grouped(labels, self._fit(groups, middle), pairs, distance, self._most, next_id)
 
     def _with_poor(self, groups: Ids, middle: Middles) -> Ids:
-        """Let poor faces join: each the nearest group below the threshold that no rule forbids, the nearest face first."""
+        """Let poor faces join: each the nearest group below the threshold that no rule forbids, the nearest face first.
+
+        A poor face is near every blurred thing, so a group of one or two faces is no place for it, unless it has a name.
+        """
         rows = np.flatnonzero(self._poor)
-        places = _places(middle, np.arange(len(middle.counts)))
+        firm = middle.counts >= _BESIDE
+        firm[groups[(self._faces.person >= 0) & (groups >= 0)]] = True
+        among = np.flatnonzero(firm)
+        places = _places(middle, among)
         asking = np.pad(self._faces.vectors[rows], ((0, 0), (0, 1)))
         a, b, far = neighbours.between(asking, places, _MIDDLES, self._most, threads=self._threads)
-        row, goal = rows[a], b
+        row, goal = rows[a], among[b]
         order = np.lexsort((goal, row, far))
         return self._joined(groups, row[order], goal[order])
 

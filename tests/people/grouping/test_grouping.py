@@ -99,6 +99,18 @@ def test_poor_faces_join_and_start_nothing() -> None:
     assert found.fit[5] > 0
 
 
+@pytest.mark.parametrize(
+    ("good", "named", "joins"), [(1, False, False), (2, False, False), (3, False, True), (1, True, True)]
+)
+def test_poor_faces_join_no_group_of_one_or_two_unless_it_has_a_name(good: int, named: bool, joins: bool) -> None:
+    faces, _ = crowd([good + 1])
+    quality = np.where(np.arange(good + 1) == good, 0.1, 1).astype(np.float32)
+    person = np.where((np.arange(good + 1) == 0) & named, 7, -1)
+    labels = grouped(faces._replace(quality=quality, person=person)).labels
+    assert labels[0] != NO_GROUP
+    assert labels[good] == (labels[0] if joins else NO_GROUP)
+
+
 def test_poor_faces_keep_the_rules_too() -> None:
     faces, _ = crowd([8])
     poor = np.where(np.arange(8) >= 5, 0.1, 1).astype(np.float32)
