@@ -9,14 +9,14 @@ Faces are found in child processes that hold no key (``people.host``), in photos
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from photovault.app.consent import consent, erase_if_lapsed, face_key, may_name, register
-from photovault.app.people_scan import ALONE, Over, Scan, chosen_curve, engine_order, left_by, noted, refuse_sources
+from photovault.app.people_scan import ALONE, Over, Scan, chosen_curve, engine_order, refuse_sources
+from photovault.app.people_status import About
 from photovault.errors import (
     ConsentError,
     MissingExtraError,
@@ -47,9 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from photovault.app.runs import App
-    from photovault.config import Config
     from photovault.people.consent.register import Release
-    from photovault.people.consent.standing import Standing
     from photovault.people.decisions import Decisions
     from photovault.people.store.store import Store
     from photovault.people.values import Curve
@@ -141,14 +139,14 @@ class People:
         """How it stands; needs neither consent nor anything installed."""
         standing = self._consent.standing()
         missing, hint = self._missing(looking=standing.holds)
-        about = _About(self._folder, self._app.config_if_there, standing, missing, hint)
+        about = About(self._folder, self._app.config_if_there, standing, missing, hint)
         if not standing.holds or not self._has_store():
             return about.status()
         try:
             with self._store(write=False) as store:
                 return about.status(store, face_key(self._app).where())
         except PhotovaultError as error:
-            return _About(self._folder, self._app.config_if_there, standing, error.what, error.hint).status()
+            return About(self._folder, self._app.config_if_there, standing, error.what, error.hint).status()
 
     def _missing(self, *, looking: bool) -> tuple[str, str]:
         """What is not there that a scan needs, and what mends it; before consent, no model is looked for."""
@@ -532,48 +530,3 @@ _UNSAFE: Final = (
     "a kernel with namespaces, Landlock and seccomp is needed (Linux 5.13 or newer); to go without, name what is missing in"
     " unsafe_without of [people], which is written down in the log of consents"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _About:
-    """What a status says."""
-
-    folder: Path
-    config: Config
-    standing: Standing
-    missing: str
-    hint: str
-
-    def status(self, store: Store | None = None, key_in: str = "") -> PeopleStatus:
-        last = {} if store is None else noted(store)
-        counts = None if store is None else store.counts()
-        key_kind = "" if not key_in else "file" if os.path.isabs(key_in) else "keyring"
-        return PeopleStatus(
-            consent=self.standing.state,
-            scope=self.standing.scope,
-            until=self.standing.until,
-            why=self.standing.why,
-            engine=self.config.people.engine,
-            missing=self.missing,
-            missing_hint=self.hint,
-            scanned=counts.photos if counts is not None else None,
-            left=None if store is None else left_by(last, store, self.config),
-            faces=counts.faces if counts is not None else 0,
-            people=counts.people if counts is not None else 0,
-            named=counts.named if counts is not None else 0,
-            hidden=counts.hidden if counts is not None else 0,
-            protection=tuple(last.get("protection", ())),
-            overridden=tuple(last.get("overridden", ())),
-            alarms=tuple(last.get("alarms", ())),
-            background=self.config.people.background,
-            last_scan=last.get("time", ""),
-            store_bytes=sum(_size(self.folder / f"faces.db{end}") for end in ("", "-wal", "-shm")),
-            key_in=key_kind,
-        )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
