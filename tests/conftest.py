@@ -5,18 +5,27 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
+from hypothesis import settings
 
+from photovault import database
 from photovault.cli.main import COMMANDS, command_line, main
 from photovault.crypto.wrap import stretch_password
 from photovault.decoder.host import Decoders as _RealDecoders
 from photovault.sandbox import LAYERS
 from tests.support.eyes import Record, fake
+
+settings.register_profile("patient", deadline=None)  # a busy computer is no defect
+settings.load_profile("patient")
+
+TRIED = ("operations failed", "states checked", "snapshots restored")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,20 +49,34 @@ class Done:
         return dict(json.loads(self.out.splitlines()[-1]))
 
 
+_numbers = count()
+
+
 @pytest.fixture(autouse=True)
-def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """State, cache and configuration of each test are its own."""
+def _apart(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """State, cache and configuration of each test are its own; who asks for no folder gets the name of one to be."""
+    if "tmp_path" in request.fixturenames:
+        folder = request.getfixturevalue("tmp_path")
+    else:
+        folder = tmp_path_factory.getbasetemp() / "apart" / str(next(_numbers))
+    monkeypatch = request.getfixturevalue("monkeypatch")  # after the folder: it must be undone before that is removed
     for name in ("VAULT", "PASSWORD", "PASSWORD_FILE", "PASSWORD_COMMAND", "PASSWORD_FD", "LOG"):
         monkeypatch.delenv(f"PHOTOVAULT_{name}", raising=False)
-    monkeypatch.setenv("PHOTOVAULT_STATE_DIR", str(tmp_path / "device" / "state"))
-    monkeypatch.setenv("PHOTOVAULT_CACHE_DIR", str(tmp_path / "device" / "cache"))
-    monkeypatch.setenv("PHOTOVAULT_CONFIG", str(tmp_path / "device" / "config.toml"))
+    monkeypatch.setenv("PHOTOVAULT_STATE_DIR", str(folder / "device" / "state"))
+    monkeypatch.setenv("PHOTOVAULT_CACHE_DIR", str(folder / "device" / "cache"))
+    monkeypatch.setenv("PHOTOVAULT_CONFIG", str(folder / "device" / "config.toml"))
     monkeypatch.setenv("PHOTOVAULT_NO_KEYRING", "1")
     monkeypatch.setattr("photovault.app.settings.DEFAULT_STRETCH", _cheap())
     # This process goes on to other tests, which need a network; child processes leave theirs.
     monkeypatch.setattr("photovault.app.settings.LEAVE_NETWORK", lambda *, unix: LAYERS)
     # No test cuts the power, and those about durability record the calls.
     monkeypatch.setattr(os, "fsync", lambda _fd: None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _databases_wait_for_no_disk() -> None:
+    """No test cuts the power, and each closing of a database would wait for the disk twice."""
+    database.SYNCHRONOUS = "OFF"
 
 
 @pytest.fixture(autouse=True)
@@ -182,3 +205,13 @@ def webdav_url(webdav: WsgiDAV, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def sftp_url(sshd: Sshd) -> str:
     """The address of an empty place behind SSH, with everything that is needed to log in."""
     return sshd.url()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the crash proofs tried, summed up: operations failed, states checked, snapshots restored, losses."""
+    count: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("", []):  # where each test's end is, with all that it noted
+        count.update({name: tried for name, tried in report.user_properties if name in TRIED})
+    if count:
+        tried = ", ".join(f"{count[name]:,} {name}" for name in TRIED)
+        terminalreporter.write_line(f"crash proofs: {tried}, {len(terminalreporter.stats.get('failed', [])):,} losses")

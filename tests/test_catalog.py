@@ -296,3 +296,25 @@ def test_nobody_who_knows_nothing_waits_for_a_first_backup(tmp_path):
     assert time.monotonic() - began < 10
     first.commit()
     assert not first.is_empty()
+
+
+def test_suspect_files_are_counted_by_folder_also_in_a_catalog_of_before(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "catalog.sqlite")
+    catalog._db.execute("DROP INDEX files_suspect")
+    plain, suspect = b'{"facts":{"title":"\\"suspect\\":"}}', b'{"facts":{"suspect":"why"}}'
+    catalog.put_folder(SOURCE, b"", folder(), [(stamp(b"a"), plain)])
+    catalog.put_folder(SOURCE, b"x", folder(), [(stamp(b"a"), suspect), (stamp(b"b"), suspect), (stamp(b"c"), plain)])
+    catalog.put_folder("/elsewhere", b"", folder(), [(stamp(b"a"), suspect)])
+    catalog.commit()
+    catalog.close()
+    again = Catalog(tmp_path / "catalog.sqlite")
+    assert (again.suspects(SOURCE), again.suspects("/elsewhere")) == ({b"x": 2}, {b"": 1})
+    plan = " ".join(str(row) for row in again._db.execute("SELECT name FROM sqlite_master WHERE type = 'index'"))
+    assert "files_suspect" in plan
+    again.close()
+
+
+def test_files_below_a_folder_are_those_of_it_and_of_no_namesake(catalog: Catalog) -> None:
+    for path in (b"", b"a", b"a/b", b"a b", b"ab"):
+        catalog.put_folder(SOURCE, path, folder(), [(stamp(b"1"), b"{}")])
+    assert sorted(path for path, _ in catalog.files_below(SOURCE, b"a")) == [b"a", b"a/b"]

@@ -29,6 +29,7 @@ def crowd() -> Iterator[Any]:
             del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_it_groups_made_faces_well_and_says_what_it_took(tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()

@@ -37,6 +37,7 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_it_measures_a_folder_and_leaves_it_alone(tmp_path: Path) -> None:
     mine, work = tmp_path / "mine", tmp_path / "work"
     for number in range(6):

@@ -6,6 +6,7 @@ everything in clear are flipped one by one, the rest of sealed objects is sample
 the vault, ``warm`` the one that made it, with its memory of index and snapshots.  All of it runs in one thread: waiting for
 threads would take most of the time, and what they do to the order is tested elsewhere.  What is in clear is thousands of
 bytes: after each change the vault is opened and what is in clear is checked; of ten changes one gets the whole look.
+A quick run makes one in a few of all these changes, a slow one makes all.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import struct
 from concurrent.futures import Future
 from contextlib import chdir
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from random import Random
 from shutil import rmtree
@@ -49,6 +51,7 @@ SAMPLE = 97  # of so many bytes that are neither layout nor in clear, one is fli
 HEAD_END = 112
 WARM = 3  # of so many changes, a device that knows the vault looks at one
 RESTORED = 10  # of so many changes, one is followed by a restore of everything
+QUICK = 7  # of so many changes, a quick run makes one
 SEALED = ("packs/", "index/", "snapshots/")
 
 
@@ -291,17 +294,23 @@ def test_the_vault_as_it_was_made_is_whole(world: World, warm: bool) -> None:
     assert scrubbed(world, world.objects) == ()
 
 
+AMOUNTS = pytest.mark.parametrize("every", [QUICK, pytest.param(1, marks=pytest.mark.slow)], ids=["some", "all"])
+
+
 @DEVICES
+@AMOUNTS
 @pytest.mark.parametrize("kind", KINDS)
-def test_whatever_is_changed_is_found_and_nothing_comes_back_wrong(world: World, kind: str, warm: bool) -> None:
-    for number, (name, what, objects) in enumerate(all_changes(world, kind)):
-        every = number % RESTORED == 0
-        whole = every or kind in SEALED
+def test_whatever_is_changed_is_found_and_nothing_comes_back_wrong(
+    world: World, kind: str, every: int, warm: bool
+) -> None:
+    for number, (name, what, objects) in enumerate(islice(all_changes(world, kind), 0, None, every)):
+        restored = number % RESTORED == 0
+        whole = restored or kind in SEALED
         if warm and (number % WARM or not whole):  # what a device remembers has no part in a glance
             continue
         try:
             if whole:
-                restore = 3 if every else int(kind == "packs/")  # the newest snapshot needs every pack
+                restore = 3 if restored else int(kind == "packs/")  # the newest snapshot needs every pack
                 seen = look(world, objects, warm=warm, restore=restore)
             else:
                 seen = glance(world, objects)
@@ -316,7 +325,7 @@ def test_whatever_is_changed_is_found_and_nothing_comes_back_wrong(world: World,
         except BaseException as error:
             error.add_note(what)
             raise
-    assert number > 40
+    assert number * every > 40
 
 
 def _costs_no_more_than_it_must(world: World, kind: str, name: str, seen: Seen, *, warm: bool) -> None:

@@ -120,6 +120,7 @@ def leaks(device: Device, watch: Watch, what: Known) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_vector_name_or_box_is_anywhere_but_in_the_store_and_in_the_answer(
     album: Path, vault: Path, tmp_path: Path
 ) -> None:

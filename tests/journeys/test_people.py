@@ -82,6 +82,7 @@ def here(photovault: Callable[..., Any]) -> Here:
     return run
 
 
+@pytest.mark.slow
 def test_a_life_with_faces(vault: Path, tmp_path: Path, here: Here) -> None:
     album, state = tmp_path / "Album", tmp_path / "device" / "state" / "people"
     truth = faces.library(album, each=4)
@@ -238,6 +239,7 @@ def the_end(state: Path) -> None:
     assert well("status")["consent"] == "withdrawn"
 
 
+@pytest.mark.slow
 def test_what_a_review_is_told_is_kept(tmp_path: Path, here: Here) -> None:
     """The rule here is so strict that people fall apart; answers, by key and by command, put them together for good."""
     config, album = tmp_path / "device" / "config.toml", tmp_path / "Album"
@@ -276,6 +278,7 @@ def together(questions: list[str], here: Here) -> set[str]:
     return {one for one in questions if any(set(one.split("-")) <= group for group in groups)}
 
 
+@pytest.mark.slow
 def test_names_outlive_a_change_of_the_engine_and_the_way_back(tmp_path: Path, here: Here) -> None:
     """The real engines, in their real workers: what the one found, the other measures anew, and every name stays."""
     if not faces.NAMED_PACKAGE.is_dir():

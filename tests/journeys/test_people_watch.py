@@ -52,6 +52,7 @@ def children(words: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_new_photos_are_looked_at_in_the_background_once_somebody_agreed(
     photovault: Callable, home: Path, tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_new_photos_are_looked_at_in_the_background_once_somebody_agreed(
         assert "new.jpg" not in said.replace("newer.jpg", "")
 
 
+@pytest.mark.slow
 def test_told_to_end_the_daemon_ends_a_scan_within_ten_seconds_and_what_it_found_stays(
     photovault: Callable, home: Path, tmp_path: Path
 ) -> None:

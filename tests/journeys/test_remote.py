@@ -179,7 +179,7 @@ def test_a_listing_that_lags_loses_nothing(photovault: Run, place: Place) -> Non
     checks_clean(photovault)
 
 
-@pytest.mark.parametrize("after", [1, 3])
+@pytest.mark.parametrize("after", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_server_killed_in_the_middle_of_a_backup(photovault: Run, mortal: Place, after: int) -> None:
     made(photovault, mortal)
     _kill_at(mortal, after, lambda request: request.method == "PUT")

@@ -78,6 +78,6 @@ def test_many_names_that_are_in_the_same_photos_take_no_long_time():
     often = range(300)
     called = {f"n{one}": often for one in range(400)} | {"anna": (1000, 1001)}
     there = {number: [photo(one) for one in often] for number in range(400)} | {900: [photo(1000), photo(1001)]}
-    began = time.monotonic()
+    began = time.process_time()
     assert match(names(**called), there) == ({900: "anna"}, 400)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
