@@ -89,9 +89,18 @@ class GateError(PhotovaultError):
 
 
 class GuardError(PhotovaultError):
-    """A guard stopped the run because going on could lose photos."""
+    """A guard stopped the run because going on could lose photos.
+
+    Attributes:
+        unnamed: what went wrong, without the names of photos: for a log.
+    """
 
     exit_code = 15
+
+    def __init__(self, what: str, hint: str = "", unnamed: str = "") -> None:
+        """Keep the message with names, the advice, and the message without names."""
+        super().__init__(what, hint)
+        self.unnamed = unnamed or what
 
 
 class StorageError(PhotovaultError):
@@ -104,6 +113,10 @@ class UnavailableError(StorageError):
     """The storage cannot be reached or failed for now; a retry may help."""
 
     retryable = True
+
+
+class OvertakenError(UnavailableError):
+    """Another device removes what this run relied on; what it made is safe only when the run is done once more."""
 
 
 class AbsentError(UnavailableError):
@@ -126,6 +139,12 @@ class MissingError(StorageError):
     """The object is not in the storage."""
 
     exit_code = 13
+
+
+class UncoveredError(PhotovaultError):
+    """Not every photo that was asked for is in the vault."""
+
+    exit_code = 16
 
 
 class CancelledError(PhotovaultError):

@@ -148,6 +148,39 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """A snapshot that was forgotten on purpose: object digest (32 bytes), device id (16 bytes), its number there."""
+
+    name: bytes
+    device_id: bytes
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """What somebody decided about keeping: a record in the vault, never changed, taken back by removing it.
+
+    Attributes:
+        device_id: 16 bytes, of the device that wrote it.
+        time: UTC, ISO 8601 with microseconds and Z.
+        grace: seconds after ``time`` before which nothing that is named here is removed.
+        pins: snapshots (object digests) that are never forgotten while this record is there.
+        snapshots: these are forgotten from now on.
+        packs, indexes, parity: objects (digests) that are going to be removed, because nothing that counts needs them.
+    """
+
+    device_id: bytes
+    device_name: str
+    time: str
+    grace: int
+    pins: tuple[bytes, ...] = ()
+    snapshots: tuple[Gone, ...] = ()
+    packs: tuple[bytes, ...] = ()
+    indexes: tuple[bytes, ...] = ()
+    parity: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """Something about one file that did not stop the run.
 

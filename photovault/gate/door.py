@@ -41,9 +41,17 @@ class Outbound(StrEnum):
     PACK = "pack"
     INDEX = "index"
     SNAPSHOT = "snapshot"
+    RETENTION = "retention"
+    PARITY = "parity"
 
 
-_SEALED = {Outbound.PACK: "packs/", Outbound.INDEX: "index/", Outbound.SNAPSHOT: "snapshots/"}
+_SEALED = {
+    Outbound.PACK: "packs/",
+    Outbound.INDEX: "index/",
+    Outbound.SNAPSHOT: "snapshots/",
+    Outbound.RETENTION: "retention/",
+    Outbound.PARITY: "parity/",
+}
 _CLEAR = {
     Outbound.HEADER: re.compile(r"vault\.json"),
     Outbound.SLOT: re.compile(r"keys/[0-9a-f]{32}"),
@@ -53,6 +61,8 @@ _NAMES = _CLEAR | {
     Outbound.PACK: re.compile(r"packs/(?P<fan>[0-9a-f]{2})/(?P=fan)[0-9a-f]{62}"),
     Outbound.INDEX: re.compile(r"index/[0-9a-f]{64}"),
     Outbound.SNAPSHOT: re.compile(r"snapshots/[0-9a-f]{64}"),
+    Outbound.RETENTION: re.compile(r"retention/[0-9a-f]{64}"),
+    Outbound.PARITY: re.compile(r"parity/[0-9a-f]{64}"),
 }
 _HINT = "nothing was sent; if it happens again, test this computer's memory"
 
@@ -152,7 +162,7 @@ class Door:
         if kind in _CLEAR:
             if len(data) > CLEAR_MAX:
                 raise GateError(f"the gate refused {name}: no {kind} has {len(data):,} bytes", _HINT)
-            self._put(kind, name, data)
+            self._put_clear(kind, name, data)
             return
         digest = hashlib.sha256(data).digest()
         if not _is_standard(len(data)) or digest.hex() != name.rpartition("/")[2]:
@@ -191,6 +201,15 @@ class Door:
                 self._ledger.failed(self.address, kind, name, len(data))
             raise
 
+    def _put_clear(self, kind: Outbound, name: str, data: Buffer) -> None:
+        """Store a document; the beginning of it, which half an upload left under its name, is replaced by the whole one."""
+        try:
+            self._put(kind, name, data)
+        except RefusedError:
+            if not self._is_cut(name, data):
+                raise
+            self._replace(kind, name, data)
+
     def _put_sealed(self, kind: Outbound, name: str, data: Buffer, digest: bytes) -> None:
         """Store an object; a damaged one under its name is replaced by the whole one, which has all that it ever had."""
         self._ledger.sending(self.address, kind, name, len(data))
@@ -199,10 +218,13 @@ class Door:
         except RefusedError:
             if not self._is_spoilt(name, digest):
                 raise
-            self._ledger.removed(self.address, kind, name)  # if this cannot be written, what is there stays
-            self._ledger.sending(self.address, kind, name, len(data))
-            self._storage.delete(name)
-            self._put_noted(kind, name, data)
+            self._replace(kind, name, data)
+
+    def _replace(self, kind: Outbound, name: str, data: Buffer) -> None:
+        self._ledger.removed(self.address, kind, name)  # if this cannot be written, what is there stays
+        self._ledger.sending(self.address, kind, name, len(data))
+        self._storage.delete(name)
+        self._put_noted(kind, name, data)
 
     def _is_spoilt(self, name: str, digest: bytes) -> bool:
         """Whether an object is there that is not what its name says."""
@@ -210,6 +232,14 @@ class Door:
             return hashlib.sha256(self._storage.get(name)).digest() != digest
         except StorageError:
             return False
+
+    def _is_cut(self, name: str, data: Buffer) -> bool:
+        """Whether an object is there that is the beginning of this one and no more."""
+        try:
+            found = self._storage.get(name)
+        except StorageError:
+            return False
+        return len(found) < len(data) and bytes(data).startswith(found)
 
     def _inspect(self, kind: Outbound, data: Buffer) -> None:
         try:

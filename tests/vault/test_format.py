@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from photovault.errors import DamageError, UnknownVersionError
 from photovault.facts import NOTHING, Facts, from_map, to_map
-from photovault.model import Counts, Entry, EntryKind, Head, Snapshot, Source
+from photovault.model import Counts, Entry, EntryKind, Gone, Head, Retention, Snapshot, Source
 from photovault.vault import format as fmt
 from photovault.vault.format import Codec, Header, ObjectKind, PackEntry, PartKind, Preamble, Record, Slot
 
@@ -85,6 +85,28 @@ def test_an_entry_is_read_as_it_was_written(entry: Entry) -> None:
 def test_pages_hold_every_entry_in_order(some: list[Entry]) -> None:
     read = [entry for page in page_of(some) for entry in fmt.read_page(page)]
     assert read == sorted({entry.name: entry for entry in some}.values(), key=lambda entry: entry.name)
+
+
+@st.composite
+def retentions(draw: st.DrawFn) -> Retention:
+    names = st.lists(IDS, max_size=4, unique=True).map(lambda found: tuple(sorted(found)))
+    gone = st.builds(Gone, name=IDS, device_id=st.binary(min_size=16, max_size=16), number=st.integers(1, 2**63 - 1))
+    by_name = st.lists(gone, max_size=4, unique_by=lambda one: one.name).map(
+        lambda found: sorted(found, key=lambda one: one.name)
+    )
+    return Retention(
+        device_id=draw(st.binary(min_size=16, max_size=16)),
+        device_name=draw(TEXT),
+        time="2024-05-04T12:00:00.000000Z",
+        grace=draw(st.integers(0, 2**63 - 1)),
+        snapshots=tuple(draw(by_name)),
+        **{field: draw(names) for field in ("pins", "packs", "indexes", "parity")},
+    )
+
+
+@given(retentions())
+def test_a_retention_record_is_read_as_it_was_written(record: Retention) -> None:
+    assert fmt.read_retention(fmt.encode_retention(record)) == record
 
 
 @given(snapshots())
@@ -177,6 +199,14 @@ SNAPSHOT = Snapshot(
     tags=("a",),
     heads=(Head(storage="/a", device_id=bytes(16), number=1, snapshot=bytes(32)),),
 )
+RETENTION = Retention(
+    device_id=bytes(16),
+    device_name="",
+    time="2024-05-04T12:00:00.000000Z",
+    grace=1,
+    snapshots=(Gone(name=bytes(32), device_id=bytes(16), number=1),),
+    packs=(bytes(32),),
+)
 PACK = PackEntry(name=bytes(32), size=2**14, records=(Record(bytes(32), PartKind.CONTENT, Codec.PLAIN, 5, 5),))
 READERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "header": (fmt.read_header, HEADER.encode()),
@@ -184,6 +214,7 @@ READERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "page": (fmt.read_page, page_of([FILE, FOLDER, LINK])[0]),
     "entry": (fmt.read_entry, fmt.encode_entry(FILE)),
     "snapshot": (fmt.read_snapshot, fmt.encode_snapshot(SNAPSHOT)),
+    "retention": (fmt.read_retention, fmt.encode_retention(RETENTION)),
     "index": (fmt.read_index, fmt.encode_index([PACK, PACK])),
     "trailer": (lambda data: fmt.read_records(data[: len(data) // 76 * 76], ObjectKind.PACK), PACK.records[0].encode()),
     "preamble": (
@@ -222,7 +253,7 @@ def test_damaged_bytes_are_read_or_refused(read: Callable[[bytes], object], good
     reads_or_refuses(read, good[:at] + data.draw(st.binary(max_size=4)) + good[upto:])
 
 
-JSON = ("header", "slot", "page", "entry", "snapshot")
+JSON = ("header", "slot", "page", "entry", "snapshot", "retention")
 ODD = st.one_of(
     st.none(),
     st.booleans(),
@@ -325,7 +356,7 @@ def test_one_name_has_one_spelling() -> None:
         fmt.read_entry(other)
 
 
-@pytest.mark.parametrize("name", ["header", "slot", "page", "snapshot"])
+@pytest.mark.parametrize("name", ["header", "slot", "page", "snapshot", "retention"])
 @pytest.mark.parametrize("version", [0, 2, 10**100])
 def test_another_version_says_that_the_program_is_too_old(name: str, version: int) -> None:
     read, good = READERS[name]

@@ -14,7 +14,7 @@ import unicodedata
 import zlib
 from collections import Counter
 from functools import cache
-from itertools import takewhile
+from itertools import combinations, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ from photovault.crypto.words import from_words, to_words
 from photovault.crypto.wrap import Stretch
 from photovault.errors import DamageError, UnknownVersionError, WrongKeyError
 from photovault.model import EntryKind
+from photovault.parity import open_parity
+from photovault.parity.coding import lost_of, shards_of
 from photovault.storage.memory import MemoryStorage
 from photovault.vault import format as fmt
 from photovault.vault.format import Codec, ObjectKind, PackEntry, PartKind, Record
@@ -40,6 +42,7 @@ from photovault.vault.places import Places
 from photovault.vault.reader import Reader
 from photovault.vault.slots import NewSlot, Secrets, check_slot, make_slot, open_slot, slot_info
 from photovault.vault.vault import Vault, check_header, unlock
+from tests.parity import field
 from tests.vectors import make
 
 if TYPE_CHECKING:
@@ -47,7 +50,20 @@ if TYPE_CHECKING:
 
 Vector = dict[str, Any]
 FOLDER = Path(make.__file__).parent
-FILES = ("key", "header", "slot", "object", "index", "listing", "snapshot", "heads", "vault", "photos")
+FILES = (
+    "key",
+    "header",
+    "slot",
+    "object",
+    "index",
+    "listing",
+    "snapshot",
+    "heads",
+    "vault",
+    "photos",
+    "retention",
+    "parity",
+)
 ERRORS = {"tampered": DamageError, "wrong key": WrongKeyError, "unknown version": UnknownVersionError}
 
 
@@ -252,6 +268,41 @@ def read_snapshot(vector: Vector) -> None:
     assert make.sealed([part], ObjectKind.SNAPSHOT, keyring) == data
 
 
+def read_retention(vector: Vector) -> None:
+    plain = vector["plain"].encode()
+    record = fmt.read_retention(plain)
+    assert record == make.retention_of(vector["fields"])
+    assert fmt.encode_retention(record) == plain
+    data = base64.b64decode(vector["object"])
+    keyring = keyring_of(vector)
+    assert open_single(keyring, ObjectKind.RETENTION, data) == plain
+    assert hashlib.sha256(data).hexdigest() == vector["sha256"]
+    assert make.sealed([make.part(plain, PartKind.RETENTION, keyring=keyring)], ObjectKind.RETENTION, keyring) == data
+
+
+def read_parity(vector: Vector) -> None:
+    if "plain" in vector:
+        plain = vector["plain"].encode()
+        parity = fmt.read_parity_map(plain)
+        assert fmt.encode_parity_map(parity) == plain
+    data = base64.b64decode(vector["object"])
+    keyring = keyring_of(vector)
+    found, held = open_parity(keyring, data)
+    fields = vector["fields"] | {"packs": tuple(map(bytes.fromhex, vector["fields"]["packs"]))}
+    assert found == fmt.ParityMap(**fields) == parity
+    assert hashlib.sha256(data).hexdigest() == vector["sha256"]
+    assert held == base64.b64decode(vector["parts"][1]["encoded"])
+    assert sealed_again(vector, keyring) == data
+
+
+def read_code(vector: Vector) -> None:
+    packs, shards = ([bytes.fromhex(one) for one in vector[name]] for name in ("packs", "shards"))
+    assert shards_of(packs) == shards
+    for lost in combinations(range(len(packs)), min(2, len(packs))):
+        known = {n: data for n, data in enumerate(packs) if n not in lost}
+        assert lost_of(known, dict(enumerate(shards)), len(packs)) == {n: packs[n] for n in lost}
+
+
 READ: dict[str, Callable[[Vector], None]] = {
     "derived": read_derived,
     "part-id": read_part_id,
@@ -264,6 +315,9 @@ READ: dict[str, Callable[[Vector], None]] = {
     "page": read_page,
     "paging": read_paging,
     "snapshot": read_snapshot,
+    "retention": read_retention,
+    "parity": read_parity,
+    "code": read_code,
 }
 
 
@@ -494,3 +548,29 @@ def test_section_7_where_pages_end(vector: Vector) -> None:
         if page
     ]
     assert [hashlib.sha256(text).hexdigest() for text in texts] == [page["sha256"] for page in vector["pages"]]
+
+
+@pytest.mark.parametrize("vector", opening("parity", "code"), ids=lambda vector: vector["name"])
+def test_section_10_the_code(vector: Vector) -> None:
+    """Without a library, as FORMAT.md says it."""
+    packs = [bytes.fromhex(one) for one in vector["packs"]]
+    assert [field.shard_of(packs, shard).hex() for shard in range(2)] == vector["shards"]
+
+
+def test_section_10_the_factors() -> None:
+    told = (FOLDER.parents[1] / "docs" / "format.md").read_text()
+    for shard, factors in enumerate(field.FACTORS):
+        assert f"    shard {shard}   {' '.join(f'{factor:02x}' for factor in factors)}\n" in told
+    assert ", ".join(map(str, field.POINTS[:18])) in told
+
+
+@pytest.mark.parametrize("vector", opening("parity", "parity"), ids=lambda vector: vector["name"])
+def test_section_10_objects(vector: Vector) -> None:
+    said, held = (base64.b64decode(one["encoded"]) for one in vector["parts"])
+    value = json.loads(said)
+    assert canonical(value) == said
+    assert value.keys() == {"length", "offset", "packs", "shard", "shards", "size", "version"}
+    assert (value["length"], value["shards"], value["version"]) == (len(held), 2, 1)
+    needed = 112 + len(said) + len(held) + 2 * (16 + 76) + 32
+    assert vector["size"] == max(2**14, 1 << (needed - 1).bit_length())
+    assert [one["kind"] for one in vector["parts"]] == [10, 11]

@@ -26,9 +26,10 @@ from photovault.crypto.seal import ObjectKey, object_salt
 from photovault.crypto.words import to_words
 from photovault.crypto.wrap import Stretch
 from photovault.facts import Facts
-from photovault.model import Counts, Entry, EntryKind, Head, Snapshot, Source
+from photovault.model import Counts, Entry, EntryKind, Gone, Head, Retention, Snapshot, Source
+from photovault.parity.coding import shards_of
 from photovault.vault import format as fmt
-from photovault.vault.format import Codec, Header, ObjectKind, PackEntry, PartKind, Record
+from photovault.vault.format import Codec, Header, ObjectKind, PackEntry, ParityMap, PartKind, Record
 from photovault.vault.pack import Draft, regions, seal
 from photovault.vault.slots import NewSlot, make_slot
 
@@ -56,8 +57,9 @@ def main() -> None:
     """Write every file that is not there yet."""
     for make in (key_vectors, header_vectors, slot_vectors, object_vectors, index_vectors):
         write(make)
-    for make in (listing_vectors, snapshot_vectors, heads_vectors, vault_vectors, photos_vectors):
+    for make in (listing_vectors, snapshot_vectors, heads_vectors, vault_vectors, photos_vectors, retention_vectors):
         write(make)
+    write(parity_vectors)
 
 
 def write(make: Callable[[], Iterator[Vector]]) -> None:
@@ -941,6 +943,161 @@ def heads_vectors() -> Iterator[Vector]:
     }.items():
         text = fmt.canonical(value | {"heads": change}).decode("ascii")
         yield {"name": name, "kind": "snapshot", "expect": "tampered", "plain": text}
+
+
+# Retention records ---------------------------------------------------------------------------------------------------
+
+
+def retention_of(value: Vector) -> Retention:
+    """A retention record from the fields of a vector: bytes are hex there."""
+    lists = {name: tuple(map(bytes.fromhex, value[name])) for name in ("pins", "packs", "indexes", "parity")}
+    gone = tuple(
+        Gone(name=bytes.fromhex(name), device_id=bytes.fromhex(device), number=number)
+        for name, device, number in value["snapshots"]
+    )
+    return Retention(**(value | lists | {"device_id": bytes.fromhex(value["device_id"]), "snapshots": gone}))
+
+
+def retention_vectors() -> Iterator[Vector]:
+    """A record of each kind, the second of epoch 2; then plaintexts that are none."""
+    names = sorted(noise(f"name {number}", 32).hex() for number in range(6))
+    bare = {"device_id": noise("device id", 16).hex(), "device_name": "L\u00e4ptop", "time": CREATED, "grace": 604800}
+    empty: Vector = {"pins": [], "snapshots": [], "packs": [], "indexes": [], "parity": []}
+    gone = [[name, bare["device_id"], number] for number, name in enumerate(names[:2], 7)]
+    many = {"snapshots": gone, "packs": names[1:4], "indexes": names[4:], "parity": names[:1]}
+    for name, keyring, fields in (
+        ("a pin", FIRST, bare | empty | {"pins": names[:1]}),
+        ("what is removed", BOTH, bare | empty | many),
+    ):
+        plain = fmt.encode_retention(retention_of(fields))
+        data = sealed([part(plain, PartKind.RETENTION, keyring=keyring)], ObjectKind.RETENTION, keyring)
+        vector = _vector(name, "opens", data, ObjectKind.RETENTION, keyring)
+        sha256 = hashlib.sha256(data).hexdigest()
+        yield vector | {"kind": "retention", "sha256": sha256, "plain": plain.decode(), "fields": fields}
+    yield from _spoilt_retention(json.loads(plain))
+
+
+def _spoilt_retention(value: Vector) -> Iterator[Vector]:
+    def of(name: str, text: bytes, expect: str = "tampered") -> Vector:
+        return {"name": name, "kind": "retention", "expect": expect, "plain": text.decode("ascii")}
+
+    yield of("version 2", fmt.canonical(value | {"version": 2}), NEWER)
+    yield of("unknown field", fmt.canonical(value | {"more": 1}))
+    for field in value:
+        yield of(f"no {field}", fmt.canonical({key: value[key] for key in value if key != field}))
+        yield of(f"{field} as a map of maps", fmt.canonical(value | {field: {"a": {}}}))
+    for name, change in {
+        "negative grace": {"grace": -1},
+        "grace as text": {"grace": "1"},
+        "time without Z": {"time": value["time"][:-1]},
+        "packs out of order": {"packs": value["packs"][::-1]},
+        "a pack twice": {"packs": value["packs"][:1] * 2},
+        "a short name": {"indexes": ["00"]},
+        "a snapshot twice": {"snapshots": value["snapshots"][:1] * 2},
+        "snapshots out of order": {"snapshots": value["snapshots"][::-1]},
+        "a snapshot with number 0": {"snapshots": [value["snapshots"][0] | {"number": 0}]},
+        "a snapshot with more": {"snapshots": [value["snapshots"][0] | {"more": 1}]},
+        "device id short": {"device": {"id": "00", "name": ""}},
+    }.items():
+        yield of(name, fmt.canonical(value | change))
+
+
+# Parity --------------------------------------------------------------------------------------------------------------
+
+
+def parity_vectors() -> Iterator[Vector]:
+    """The code alone; parity objects, one of them of epoch 2; then maps and objects that are none."""
+    for count in (1, 2, 3, 16):
+        packs = [noise(f"pack {count} {number}", 64) for number in range(count)]
+        shards = [shard.hex() for shard in shards_of(packs)]
+        listed = [data.hex() for data in packs]
+        yield {
+            "name": f"the code of {count} packs",
+            "kind": "code",
+            "expect": "opens",
+            "packs": listed,
+            "shards": shards,
+        }
+    names = tuple(noise(f"name of pack {number}", 32) for number in range(16))
+    first, rest = fmt.parity_pieces(names, fmt.SIZE_MIN, 1)
+    yield _parity("a full group, first piece", first)
+    yield _parity("a full group, the rest", rest)
+    yield _parity("one pack of 16 MiB, some bytes of it", _some_bytes(names[:1]))
+    yield _parity("epoch 2", _some_bytes(names[:2]), BOTH)
+    yield from _spoilt_maps(json.loads(fmt.encode_parity_map(rest)))
+    yield from _spoilt_parity(_some_bytes(names[:2]))
+
+
+def _some_bytes(packs: tuple[bytes, ...]) -> ParityMap:
+    return ParityMap(packs=packs, size=fmt.SIZE_MAX, shard=0, offset=1000, length=300)
+
+
+def _parity_parts(parity: ParityMap, keyring: Keyring = FIRST) -> list[Part]:
+    said = part(fmt.encode_parity_map(parity), PartKind.PARITY_MAP, keyring=keyring)
+    return [said, part(noise("shard", parity.length), PartKind.PARITY, keyring=keyring)]
+
+
+def _parity(name: str, parity: ParityMap, keyring: Keyring = FIRST) -> Vector:
+    vector = _object(name, _parity_parts(parity, keyring), ObjectKind.PARITY, keyring)
+    fields = {field: getattr(parity, field) for field in ("size", "shard", "offset", "length")}
+    plain = fmt.encode_parity_map(parity).decode()
+    packs = [pack.hex() for pack in parity.packs]
+    return vector | {"kind": "parity", "plain": plain, "fields": fields | {"packs": packs}}
+
+
+def _spoilt_maps(value: Vector) -> Iterator[Vector]:
+    def of(name: str, text: bytes, expect: str = "tampered") -> Vector:
+        return {"name": name, "kind": "parity", "expect": expect, "plain": text.decode("ascii")}
+
+    yield of("version 2", fmt.canonical(value | {"version": 2}), NEWER)
+    yield of("unknown field", fmt.canonical(value | {"more": 1}))
+    yield of("keys in another order", json.dumps(dict(reversed(value.items())), separators=(",", ":")).encode())
+    for field in value:
+        yield of(f"no {field}", fmt.canonical({key: value[key] for key in value if key != field}))
+        yield of(f"{field} as a map of maps", fmt.canonical(value | {field: {"a": {}}}))
+    names = value["packs"]
+    for name, change in {
+        "a group of nothing": {"packs": []},
+        "17 packs": {"packs": [*names, noise("name of pack 16", 32).hex()]},
+        "a pack twice": {"packs": [names[0], names[0]]},
+        "a short name": {"packs": ["00"]},
+        "a name in upper case": {"packs": [names[0].upper()]},
+        "shard 2": {"shard": 2},
+        "shard -1": {"shard": -1},
+        "three shards": {"shards": 3},
+        "shard as true": {"shard": True},
+        "no size of a pack": {"size": 2**14 + 1},
+        "32 MiB": {"size": 2**25},
+        "8 KiB": {"size": 2**13, "offset": 0, "length": 1},
+        "no bytes": {"length": 0},
+        "a byte beyond the end": {"length": value["length"] + 1},
+        "behind the end": {"offset": 2**14},
+        "before the beginning": {"offset": -1},
+        "length as text": {"length": "1"},
+    }.items():
+        yield of(name, fmt.canonical(value | change))
+
+
+def _spoilt_parity(parity: ParityMap) -> Iterator[Vector]:
+    """Every tag is right, and a rule is not kept."""
+    said, held = _parity_parts(parity)
+    other = part(fmt.encode_parity_map(replace(parity, length=parity.length + 1)), PartKind.PARITY_MAP)
+    squeezed = zlib.compress(bytes(300), 9)
+    for name, parts in {
+        "no map": [held],
+        "no bytes of a shard": [said],
+        "the map behind": [held, said],
+        "two maps": [said, said],
+        "one part more": [said, held, held],
+        "a map of another length": [other, held],
+        "content in a parity object": [said, part(noise("shard", 300))],
+        "zeros in zlib": [said, part(bytes(300), PartKind.PARITY, squeezed)],
+    }.items():
+        yield _vector(name, "tampered", by_hand(parts, kind=ObjectKind.PARITY), ObjectKind.PARITY) | {"kind": "parity"}
+    yield _vector("larger than it needs to be", "tampered", sealed([said, held], ObjectKind.PARITY, size=2**15)) | {
+        "kind": "parity"
+    }
+    yield _vector("parity in a pack", "tampered", by_hand([said, held]))
 
 
 # A whole vault -------------------------------------------------------------------------------------------------------

@@ -65,6 +65,15 @@ from photovault.vault.format.objects import (
     read_records,
     size_class,
 )
+from photovault.vault.format.parity import (
+    PARITY_PACKS,
+    PARITY_SHARDS,
+    ParityMap,
+    encode_parity_map,
+    parity_pieces,
+    read_parity_map,
+)
+from photovault.vault.format.retention import encode_retention, read_retention
 from photovault.vault.format.slots import INFO_SIZE, SLOT_KINDS, Slot, read_slot, slot_context
 from photovault.vault.format.snapshots import encode_snapshot, read_snapshot
 
@@ -80,6 +89,8 @@ __all__ = [
     "OVERHEAD",
     "PAGE_MAX",
     "PAGE_MEAN",
+    "PARITY_PACKS",
+    "PARITY_SHARDS",
     "PARTS_OF",
     "PART_MAX",
     "PER_PART",
@@ -101,6 +112,7 @@ __all__ = [
     "Header",
     "ObjectKind",
     "PackEntry",
+    "ParityMap",
     "PartKind",
     "Preamble",
     "Record",
@@ -111,12 +123,15 @@ __all__ = [
     "encode_index",
     "encode_index_parts",
     "encode_pages",
+    "encode_parity_map",
+    "encode_retention",
     "encode_snapshot",
     "ends_page",
     "index_size",
     "is_name",
     "is_size",
     "object_name",
+    "parity_pieces",
     "read_canonical",
     "read_entry",
     "read_head",
@@ -124,8 +139,10 @@ __all__ = [
     "read_index",
     "read_index_parts",
     "read_page",
+    "read_parity_map",
     "read_preamble",
     "read_records",
+    "read_retention",
     "read_slot",
     "read_snapshot",
     "shown",

@@ -10,6 +10,10 @@ from photovault.vault.format.encoding import VERSION, canonical, check_keys, rea
 from photovault.vault.format.names import HEADER_NAME
 
 SUITE = "AES-256-GCM HKDF-SHA256 HMAC-SHA256 Argon2id"
+_MEND = (
+    "move this file of the vault aside, then bring a whole one back with `photovault copy` from another copy of this "
+    "vault; recover.py restores without it"
+)
 _HEADER_KEYS = frozenset({"format", "mac", "suite", "vault", "version"})
 
 
@@ -31,9 +35,12 @@ class Header:
 
 def read_header(data: bytes) -> Header:
     """Parse ``vault.json``; its MAC is checked when a key is there to check it."""
-    value = read_canonical(data[:-1], HEADER_NAME)
+    try:
+        value = read_canonical(data[:-1], HEADER_NAME)
+    except DamageError as error:
+        raise DamageError(error.what, _MEND) from None
     if data[-1:] != b"\n" or value.get("format") != "photovault":
-        raise DamageError(f"{HEADER_NAME} is damaged")
+        raise DamageError(f"{HEADER_NAME} is damaged", _MEND)
     read_version(value, HEADER_NAME)
     check_keys(value, _HEADER_KEYS, HEADER_NAME)
     if value["suite"] != SUITE:

@@ -133,6 +133,7 @@ def check_groups(records: Iterable[Record]) -> None:
 
 _PART_KINDS = {int(kind): kind for kind in PartKind}
 _CODECS = {int(codec): codec for codec in Codec}
+_NEVER_SMALLER = frozenset({PartKind.THUMBNAIL, PartKind.PARITY_MAP, PartKind.PARITY})
 
 
 def checked_record(fields: tuple[bytes, int, int, int, int, int, bytes], kind: ObjectKind) -> Record:
@@ -155,4 +156,4 @@ def _is_possible(record: Record) -> bool:
         return not record.skip and record.length == record.stored and record.digest == NO_DIGEST
     if record.codec in GROUPED:
         return record.kind is PartKind.CONTENT and (not record.skip or record.codec is Codec.JXL)
-    return not record.skip and record.kind is not PartKind.THUMBNAIL
+    return not record.skip and record.kind not in _NEVER_SMALLER

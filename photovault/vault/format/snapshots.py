@@ -95,7 +95,7 @@ def _checked_snapshot(value: Json) -> Snapshot:
         device_id=read_bytes(device["id"], 16),
         device_name=read_text(device["name"]),
         number=read_whole(value["number"], 1, COUNT_MAX),
-        time=_time(value["time"]),
+        time=read_time(value["time"]),
         previous=None if previous is None else read_bytes(previous, 32),
         root=read_digests(value["root"]),
         counts=_counts(value["counts"]),
@@ -126,7 +126,8 @@ def _head(value: Json) -> Head:
     )
 
 
-def _time(value: object) -> str:
+def read_time(value: object) -> str:
+    """A time as snapshots write it; ValueError for any other."""
     text = read_text(value)
     if _TIME.fullmatch(text) is None:
         raise ValueError
