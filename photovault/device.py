@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from photovault.durable import create, sync
+from photovault.durable import create, make_folders, sync, sync_folder, write_all
 from photovault.errors import BusyError, RefusedError
 
 if TYPE_CHECKING:
@@ -40,12 +40,18 @@ class Device:
         device_id: 16 bytes.
         heads: storage to device id in hex to (number, snapshot name in hex) of the newest snapshot seen there.
         last_key_test: when a person last proved a password or words, ISO 8601, by slot id.
+        used: the highest number that a snapshot of this device may have, at whatever storage: none is used twice, also when
+            a crash hides whether a snapshot got there.
+        leaving: storage to names of key slots that this device began to remove there since its last snapshot there, which may
+            still list them.
     """
 
     folder: Path
     device_id: bytes
     heads: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)
     last_key_test: dict[str, str] = field(default_factory=dict)
+    used: int = 0
+    leaving: dict[str, set[str]] = field(default_factory=dict)
 
     def saw(self, storage: str, device_id: bytes, number: int, name: bytes) -> None:
         """Remember that a snapshot is at a storage, if it is the newest of its device there."""
@@ -57,6 +63,12 @@ class Device:
         """Number and name of the newest snapshot of a device, wherever it was seen; ``NOTHING`` if none was."""
         return max((there.get(device_id.hex(), NOTHING) for there in self.heads.values()), default=NOTHING)
 
+    def use(self, number: int) -> None:
+        """A snapshot with this number is about to leave: durably written down first."""
+        if number > self.used:
+            self.used = number
+            self.save()
+
     def save(self) -> None:
         """Write it down, whole or not at all."""
         value = {
@@ -65,6 +77,8 @@ class Device:
                 storage: {device: list(head) for device, head in there.items()} for storage, there in self.heads.items()
             },
             "key_tests": self.last_key_test,
+            "leaving": {storage: sorted(names) for storage, names in self.leaving.items()},
+            "used": self.used,
         }
         write_private(self.folder / "device.json", json.dumps(value, indent=1).encode())
 
@@ -98,6 +112,8 @@ def _read_device(folder: Path, value: dict[str, Any]) -> Device:
         device_id=bytes.fromhex(_hex(value["device"], _ID_SIZE)),
         heads={storage: _heads(there) for storage, there in value["heads"].items()},
         last_key_test={str(slot): str(when) for slot, when in value["key_tests"].items()},
+        used=_natural(value.get("used", 0)),
+        leaving={storage: set(map(str, names)) for storage, names in value.get("leaving", {}).items()},
     )
 
 
@@ -122,18 +138,20 @@ def _natural(number: int) -> int:
 def write_private(path: Path, data: bytes) -> None:
     """Replace a file that only its owner can read, durably."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folders(path.parent)
         temporary = path.with_name(f"{path.name}.new")
         with suppress(FileNotFoundError):
             temporary.unlink()
         fd = create(temporary)
-        with open(fd, "wb") as file:
-            file.write(data)
-            file.flush()
+        try:
+            write_all(fd, data)
             sync(fd)
+        finally:
+            os.close(fd)
         os.replace(temporary, path)
+        sync_folder(path.parent)
     except OSError as error:
-        raise RefusedError(f"cannot write {path}: {error.strerror}", "check free space and permissions there") from None
+        raise _not_written(path, error) from None
 
 
 class DeviceKey:
@@ -209,9 +227,9 @@ def run_lock(folder: Path, *, wait: bool, name: str = "lock") -> Iterator[None]:
 
     Raises:
         BusyError: another run holds it and ``wait`` is false.
+        RefusedError: there is no space for its file, or no right to make it.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+    fd = _open_lock(folder, name)
     try:
         while not _try_lock(fd):
             if not wait:
@@ -222,6 +240,18 @@ def run_lock(folder: Path, *, wait: bool, name: str = "lock") -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def _open_lock(folder: Path, name: str) -> int:
+    try:
+        make_folders(folder)
+        return os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise _not_written(folder / name, error) from None
+
+
+def _not_written(path: Path, error: OSError) -> RefusedError:
+    return RefusedError(f"cannot write {path}: {error.strerror}", "check free space and permissions there")
 
 
 def _try_lock(fd: int) -> bool:

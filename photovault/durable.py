@@ -65,6 +65,15 @@ def sync_folder(path: Path) -> None:
         os.close(fd)
 
 
+def make_folders(path: Path) -> None:
+    """Make a folder that only its owner can enter, and those above it that are missing; their names are durable."""
+    missing = [one for one in (path, *path.parents) if not one.is_dir()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+        with suppress(PermissionError):  # a folder above may let nobody look into it
+            sync_folder(one.parent)
+
+
 def name_new(temporary: Path | str, path: Path) -> None:
     """Give a file its name, but never one that is taken: FileExistsError.  ``temporary`` may be left, to be removed."""
     try:

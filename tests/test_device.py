@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -14,6 +15,7 @@ import pytest
 from photovault import device as device_module
 from photovault.device import Device, DeviceKey, load_device, run_lock, write_private
 from photovault.errors import BusyError, RefusedError
+from tests.support.disk import Databases, Lies, recording
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,9 +39,17 @@ def again(device: Device) -> Device:
 def test_a_device_keeps_its_id_and_what_it_saw(device: Device) -> None:
     device.saw("/here", b"\1" * 16, 3, b"\2" * 32)
     device.last_key_test["ab"] = "2026-11-23T00:00:00.000000Z"
+    device.leaving["/here"] = {"keys/ab", "keys/cd"}
     device.save()
     assert again(device) == device
     assert len(device.device_id) == 16
+
+
+def test_a_number_that_was_used_is_known_before_anything_leaves(device: Device) -> None:
+    device.use(4)
+    assert again(device).used == 4
+    device.use(3)
+    assert again(device).used == 4
 
 
 def test_a_device_is_somebody_from_the_first_moment(device: Device) -> None:
@@ -258,3 +268,19 @@ def test_a_run_that_waits_begins_when_the_other_ends(tmp_path: Path, monkeypatch
 def test_vaults_do_not_lock_each_other(tmp_path: Path) -> None:
     with run_lock(tmp_path / "a", wait=False), run_lock(tmp_path / "b", wait=False):
         pass
+
+
+def test_a_lock_that_cannot_be_made_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object, **_more: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(RefusedError, match=r"cannot write .*lock: No space left"), run_lock(tmp_path, wait=False):
+        pass
+
+
+def test_what_is_written_is_there_after_a_power_cut(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    with recording(tmp_path / "disk") as disk:
+        write_private(tmp_path / "disk" / "deep" / "er" / "file", b"new")
+    assert disk.after(len(disk.steps), Lies.LOST, Databases.NOW, Random(1))["deep/er/file"] == b"new"

@@ -21,7 +21,7 @@ from datetime import UTC
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any
 
-from photovault.durable import sync, sync_folder, write_all
+from photovault.durable import make_folders, sync, sync_folder, write_all
 from photovault.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Ledger:
                 ) from None
 
     def _append(self, fields: dict[str, Any]) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folders(self._path.parent)
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
         try:
             if os.fstat(fd).st_size != self._end:  # another writer was here since, or this is the first line of ours
@@ -162,6 +162,19 @@ def removed_names(path: Path, kind: str) -> frozenset[str]:
         if isinstance(line, Line) and line.kind == kind and line.event in {Event.SENDING, Event.REMOVED}:
             last[line.destination, line.name] = line.event
     return frozenset(name for (_, name), event in last.items() if event is Event.REMOVED)
+
+
+def removed_at(path: Path, destination: str) -> frozenset[str]:
+    """Names of all objects that this device removed at a destination, and has not sent there since.
+
+    Raises:
+        RefusedError: the ledger at ``path`` cannot be read.
+    """
+    last: dict[str, Event] = {}
+    for line in read_ledger(path):
+        if isinstance(line, Line) and line.destination == destination and line.event in {Event.SENDING, Event.REMOVED}:
+            last[line.name] = line.event
+    return frozenset(name for name, event in last.items() if event is Event.REMOVED)
 
 
 def were_sent(path: Path, kind: str, destination: str) -> bool:

@@ -6,7 +6,8 @@
 - ``get`` returns the bytes of a range: all of them or an error.  A range that ends after the object is an error.
 - No object is larger than 16 MiB: a ``get`` of a whole one that is, is a ``DamageError`` and takes no memory.
 - ``listing`` names every object below a prefix with its size, complete or an error, in no order.
-- ``delete`` removes one object; removing what is not there is no error.
+- ``delete`` removes one object, durably: what is removed after it never stays away when this one comes back.  Removing
+  what is not there is no error.
 - After a ``put`` has returned, ``get`` and ``listing`` of the same process see it.
 
 Names are relative, of ``[A-Za-z0-9._-]`` segments joined by ``/``.  Errors are of three kinds: ``UnavailableError`` (a

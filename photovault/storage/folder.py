@@ -1,21 +1,26 @@
 """A storage in a local folder: a disk, a mounted share, a stick.
 
 ``put`` writes a temporary file under ``tmp/``, makes it durable (fsync), links it to its name, which fails if the name
-is taken, and makes the folder durable.  File systems without hard links (exFAT, some shares) get a rename instead.
-Packs are written and read past the page cache where the
+is taken, and makes the folder durable, and once a run those above it.  ``delete`` is durable as well.  File systems
+without hard links (exFAT, some shares) get a rename instead.  Packs are written and read past the page cache where the
 system can (O_DIRECT): they are used once, the cache is the user's, and a check must see the disk.
 Guarantee: an object is there whole or not at all.  A crash can leave a temporary file behind; ``listing`` never shows
-it, and the first ``put`` a day later removes it.  Not guaranteed without hard links: that two devices which put other
-bytes under one name at the same moment both learn of it.
+it, and the first ``put`` a day later removes it.  A process that was killed may have named what the disk does not know
+yet: the first ``put`` makes that durable, because the caller may have seen it and relies on it.  Not guaranteed without
+hard links: that two devices which put other bytes under one name at the same moment both learn of it.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import mmap
 import os
+import platform
+import re
 import threading
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TMP = "tmp"
+_TEMPORARY = re.compile(r"([0-9a-f]{8})-([1-9]\d{0,9})-[0-9a-f]{32}", re.ASCII)  # computer, process, chance
 _DIRECT_MIN = 1024 * 1024
 _BLOCK = 4096
 _STALE_SECONDS = 24 * 3600  # no put takes so long, not even another device's
@@ -42,7 +48,10 @@ class FolderStorage:
         self._root = root
         self._folders: set[str] = set()
         self._was_there = False
-        self._swept = False
+        self._tidied = False
+        self._tidying = threading.Lock()
+        self.direct_min = _DIRECT_MIN
+        """So many bytes and more are read past the page cache; 1: all, for whoever wants to know what the disk holds."""
 
     @property
     def address(self) -> str:
@@ -56,7 +65,7 @@ class FolderStorage:
             self._make_folder(name.rpartition("/")[0])
             temporary = self._write_temporary(data)
             try:
-                self._sweep_once(os.stat(temporary).st_mtime)
+                self._tidy_once(os.stat(temporary).st_mtime)
                 self._publish(temporary, name, data)
             finally:
                 with suppress(FileNotFoundError):
@@ -73,7 +82,7 @@ class FolderStorage:
             end = size if length is None else offset + length
             if end > size or offset > size:
                 raise MissingError(f"{name} ends at byte {size}, byte {end} was asked for")
-            if end - offset >= _DIRECT_MIN:
+            if end - offset >= self.direct_min:
                 data = _read_direct(self._root / name, offset, end - offset, name)
                 if data is not None:
                     return data
@@ -92,15 +101,28 @@ class FolderStorage:
         check_name(name)
         with self._translated(name), suppress(FileNotFoundError):
             os.unlink(self._root / name)
+            _sync_folder((self._root / name).parent)
 
-    def _sweep_once(self, now: float) -> None:
-        """Remove what crashed runs left under ``tmp/`` more than a day before ``now``, by the clock of the disk."""
-        if self._swept:
-            return
-        self._swept = True
+    def _tidy_once(self, now: float) -> None:
+        """Clear up after runs that were killed; ``now`` by the clock of the disk."""
+        with self._tidying:
+            if not self._tidied:
+                self._settle(now - _STALE_SECONDS)
+                self._sweep(now - _STALE_SECONDS)
+                self._tidied = True
+
+    def _settle(self, since: float) -> None:
+        """Make durable what others named lately: this run relies on what it saw, and who named it may be dead by now."""
+        for folder in (self._root, *_folders_in(self._root), *_folders_in(self._root / "packs")):
+            with suppress(FileNotFoundError):
+                if folder.stat().st_mtime >= since:
+                    _sync_folder(folder)
+
+    def _sweep(self, before: float) -> None:
+        """Remove what was left under ``tmp/``."""
         with suppress(OSError):
             for entry in list(os.scandir(self._root / _TMP)):
-                if entry.stat(follow_symlinks=False).st_mtime < now - _STALE_SECONDS:
+                if entry.stat(follow_symlinks=False).st_mtime < before:
                     os.unlink(entry.path)
 
     def _walk(self, below: str) -> Iterator[Stored]:
@@ -120,14 +142,21 @@ class FolderStorage:
         for folder in (_TMP, name):
             if folder in self._folders:
                 continue
-            missing = [p for p in (self._root / folder, *(self._root / folder).parents) if not p.exists()]
-            for path in reversed(missing):
-                path.mkdir(mode=0o700, exist_ok=True)
-                _sync_folder(path.parent)
+            for path in reversed((self._root / folder, *(self._root / folder).parents)):
+                self._make_durable(path)
             self._folders.add(folder)
 
+    def _make_durable(self, path: Path) -> None:
+        """Make a folder whose name is durable; one that is there may be so only since a run that was killed, or goes on."""
+        is_new = not path.exists()
+        if is_new:
+            path.mkdir(mode=0o700, exist_ok=True)
+        if is_new or self._root in (path, *path.parents):
+            with suppress(PermissionError):  # the folder above the root may let nobody look into it
+                _sync_folder(path.parent)
+
     def _write_temporary(self, data: Buffer) -> str:
-        path = os.fspath(self._root / _TMP / uuid4().hex)
+        path = os.fspath(self._root / _TMP / f"{_host()}-{os.getpid()}-{uuid4().hex}")
         try:
             if not (len(data) >= _DIRECT_MIN and _write_direct(path, data)):
                 _write(path, data, 0)
@@ -162,6 +191,47 @@ class FolderStorage:
             raise MissingError(f"{name} is not in {self._root}") from None
         except OSError as error:
             raise _translate(error, name, self._root, writing) from None
+
+
+def sweep_unfinished(root: Path) -> int:
+    """Remove what killed processes of this computer left below ``root``; returns how many files.
+
+    The caller keeps other runs of this device out, and writes nothing there meanwhile.  What other computers left is
+    removed a day later, by the first ``put``.
+    """
+    swept = 0
+    with suppress(OSError):
+        for entry in list(os.scandir(root / _TMP)):
+            found = _TEMPORARY.fullmatch(entry.name)
+            if found is not None and found[1] == _host() and _is_over(int(found[2])):
+                os.unlink(entry.path)
+                swept += 1
+    return swept
+
+
+def _is_over(pid: int) -> bool:
+    """Whether a process does not write any more: it is gone, or it is this one."""
+    if os.name == "nt":  # there, asking a process would end it
+        return pid == os.getpid()
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:
+        return False
+    return pid == os.getpid()
+
+
+@cache
+def _host() -> str:
+    """This computer, as names of unfinished files say it."""
+    return hashlib.sha256(platform.node().encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+def _folders_in(path: Path) -> list[Path]:
+    with suppress(FileNotFoundError):
+        return [path / entry.name for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False)]
+    return []
 
 
 def _write(path: str, data: Buffer, flags: int) -> None:

@@ -33,6 +33,18 @@ def test_nothing_reaches_what_lies_below(overlay: OverlayStorage[str], below: Me
     assert below.objects == before
 
 
+def test_with_a_place_to_keep_it_what_was_put_can_be_read(below: MemoryStorage) -> None:
+    kept = MemoryStorage()
+    overlay = OverlayStorage(below, list(below.listing("")), lambda name, data: name, kept)
+    overlay.put("packs/c", b"newer")
+    assert overlay.get("packs/c", 1, 2) == b"ew"
+    assert overlay.get("packs/b") == b"xx"
+    assert list(below.objects) == ["keys/a", "packs/b"]
+    overlay.delete("packs/c")
+    with pytest.raises(MissingError):
+        overlay.get("packs/c")
+
+
 def test_a_witness_of_each_object_is_kept(overlay: OverlayStorage[str]) -> None:
     overlay.put("packs/c", b"new")
     assert overlay.put_here == {"packs/c": "packs/c has 3"}
