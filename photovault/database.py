@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photovault.errors import DamageError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _PASSING = {  # what is wrong is not the file
     sqlite3.SQLITE_BUSY,
@@ -31,6 +31,7 @@ _PASSING = {  # what is wrong is not the file
     sqlite3.SQLITE_READONLY,
 }
 _PATIENCE = 60.0  # seconds that another process may take to write, before it counts as in the way
+SYNCHRONOUS = "NORMAL"  # a power cut may take the last commits, never the file
 
 
 class DamagedError(RefusedError):
@@ -127,7 +128,18 @@ def open_database(path: Path, schema: str, version: int) -> Database:
             db.replaced = True
             return db
     except (sqlite3.DatabaseError, OSError) as error:
-        raise RefusedError(f"cannot use {path}: {error}", "check free space and permissions there") from None
+        why = (
+            error.strerror if isinstance(error, OSError) and error.strerror else error
+        )  # its text names the file again
+        raise RefusedError(f"cannot use {path}: {why}", "check free space and permissions there") from None
+
+
+def open_in_memory(schema: str) -> Database:
+    """An empty database that ends with the process, in place of a file that cannot be written."""
+    db = sqlite3.connect(":memory:", isolation_level="IMMEDIATE", check_same_thread=False, factory=Database)
+    db.path = Path(":memory:")
+    _begin(db, schema, 1)
+    return db
 
 
 def _open(path: Path, schema: str, version: int) -> Database:
@@ -138,7 +150,7 @@ def _open(path: Path, schema: str, version: int) -> Database:
     db.path = path
     try:
         db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
         db.execute("PRAGMA cache_size = -16384")
         if db.execute("PRAGMA user_version").fetchone() != (version,):
             _begin(db, schema, version)

@@ -112,14 +112,14 @@ def test_what_a_person_does_not_own_others_cannot_read(path: Path) -> None:
 # Damage inside, in the databases that a backup uses
 
 
-@pytest.mark.parametrize("which", ["state", "cache"])
+@pytest.mark.parametrize("which", ["places", "catalog", "evidence"])
 def test_a_database_that_rotted_inside_costs_no_photo(tmp_path: Path, which: str) -> None:
     """Bytes of every page are spoilt; the next run may refuse and say which file, and the one after it is right."""
     photos = library(tmp_path / "Pictures", Random(1))
     storage, computer = MemoryStorage(), Computer(tmp_path / "device", "memory:")
     computer.make_vault(storage)
     computer.backup(photos, storage=storage)
-    (found,) = (tmp_path / "device" / which).rglob("*.sqlite")
+    (found,) = (tmp_path / "device").rglob(f"{which}.sqlite")
     whole, random = found.read_bytes(), Random(which)
     clean = dict(storage.objects)
     shutil.copytree(tmp_path / "device", tmp_path / "clean")

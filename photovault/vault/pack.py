@@ -94,6 +94,16 @@ class Draft:
             self.add(record, view[at : at + record.stored])
             at += record.stored
 
+    def turn(self) -> None:
+        """Put the first part, with all of its group, behind the last one."""
+        count = next((n for n, r in enumerate(self.records) if n and r.codec is not Codec.JXL_MORE), 0)
+        first = self.records[:count]
+        size = sum(record.stored for record in first)
+        moved = bytes(self.plain[:size])
+        self.plain[: self.used - size] = bytes(self.plain[size : self.used])
+        self.plain[self.used - size : self.used] = moved
+        self.records = [*self.records[count:], *first]
+
     @property
     def room(self) -> int:
         """Bytes that the largest further part may have."""

@@ -4,7 +4,8 @@
 it is told to.  Parts that lie side by side in one pack are fetched in one request, and pages of listings, where that is
 wanted, with what lies around them.  Tiny parts, which many photos share, are kept for the next file.  A part that is
 missing or damaged is a value in the answer, not an exception, so that it costs only the files that need it; so is one
-that nothing here decodes.
+that nothing here decodes.  A part that lies in several packs is taken from the next one when the first is damaged; what was
+found damaged is remembered in ``damaged``, for whoever keeps account of it.
 
 A part of a group is fetched with all of its group and decoded with it, once: what was decoded beside the wanted parts is kept
 for the next request, up to 32 MiB of it.  Guarantee: what a decoder gives is handed out only if it is what the part's id says.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from contextlib import suppress
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -55,6 +57,8 @@ class Fetcher:
         self._tiny: dict[bytes, bytes] = {}
         self._beside = _Beside()
         self._lock = threading.Lock()
+        self.damaged: dict[bytes, set[bytes]] = {}
+        """By pack, the parts that were found damaged or unreadable in it."""
 
     def fetch(self, places: Iterable[Place]) -> dict[bytes, bytes | PhotovaultError]:
         """Plaintext, or what is wrong, by part id.  The caller bounds how much it asks for at once.
@@ -72,8 +76,26 @@ class Fetcher:
                 found[part_id] = kept
         for run in runs(unknown):
             found.update(self._run(run))
+        for place in unknown:
+            if isinstance(found[place.region.record.part_id], DamageError | MissingError):
+                self._note_damage(place)
+                self._look_elsewhere(place, found)
         self._keep_tiny(unknown, found)
         return found
+
+    def _note_damage(self, place: Place) -> None:
+        with self._lock:
+            parts = self.damaged.setdefault(place.pack, set())
+            parts.update(region.record.part_id for region in place.group or (place.region,))
+
+    def _look_elsewhere(self, place: Place, found: dict[bytes, bytes | PhotovaultError]) -> None:
+        """Take a part that is damaged in one pack from another that holds it."""
+        part_id = place.region.record.part_id
+        for other in place.others:
+            again = self.fetch([other])[part_id]
+            if isinstance(again, bytes):
+                found[part_id] = again
+                return
 
     def _keep_tiny(self, places: Iterable[Place], found: Mapping[bytes, bytes | PhotovaultError]) -> None:
         """Tables of photos by one camera are one part, in the pack of the first photo: a request for each, otherwise."""
@@ -249,10 +271,15 @@ class Reader:
 
     def place(self, part_id: bytes) -> Place:
         """Where a part is; DamageError when it is nowhere."""
-        place = self._vault.places.find(part_id)
+        place = self._find(part_id)
         if place is None:
             raise DamageError(f"part {part_id.hex()[:12]} is in no pack of this vault")
         return place
+
+    def _find(self, part_id: bytes) -> Place | None:
+        """The best place of a part, which knows the others."""
+        places = self._vault.places.places_of(part_id)
+        return replace(places[0], others=tuple(places[1:])) if len(places) > 1 else next(iter(places), None)
 
     def part(self, part_id: bytes) -> bytes:
         """The plaintext of one part."""
@@ -265,7 +292,7 @@ class Reader:
 
     def look_ahead(self, parts: Iterable[bytes]) -> None:
         """Fetch parts that will be asked for soon, as far as they lie together and are few: they are kept until then."""
-        places = filter(None, (self._vault.places.find(part) for part in parts if part not in self._ahead))
+        places = filter(None, (self._find(part) for part in parts if part not in self._ahead))
         wanted: list[Place] = []
         size = sum(len(kept) for kept in self._ahead.values() if isinstance(kept, bytes))
         for place in places:

@@ -3,7 +3,9 @@
 Write order is packs, then index, then snapshot, so whatever an interrupted run leaves is either unreferenced or whole.
 ``refresh`` compares what the storage lists with what is remembered: new index objects are read, packs that no index
 lists are adopted by their own trailers (that is how an interrupted run's uploads are found again), packs that went or
-changed size are forgotten with all their parts.  Guarantee: what is read is what was sealed under this vault's keys.
+changed size are forgotten with all their parts.  Retention records say which snapshots are forgotten, and which packs
+are going to be removed: nothing new relies on those.  ``commit`` looks before and after whether that changed since, also for
+a device that slept for weeks in the middle of its run.  Guarantee: what is read is what was sealed under this vault's keys.
 Not guaranteed: that the storage shows everything it was given; snapshots chain by device, which ``check`` follows.
 """
 
@@ -22,12 +24,13 @@ from photovault.errors import (
     DamageError,
     MissingError,
     NoVaultError,
+    OvertakenError,
     UndecodableError,
     UnknownVersionError,
     UsageError,
 )
 from photovault.gate.door import Door, Outbound, SealedObject
-from photovault.model import Finding, Head, Snapshot
+from photovault.model import Finding, Head, Retention, Snapshot
 from photovault.vault import format as fmt
 from photovault.vault import slots as key_slots
 from photovault.vault.format import Header, ObjectKind, PackEntry, Slot
@@ -35,7 +38,7 @@ from photovault.vault.pack import ObjectReader, make_part, open_object, open_sin
 from photovault.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from photovault.crypto.seal import Buffer
     from photovault.gate.door import Book
@@ -48,8 +51,11 @@ _OUTBOUND = {
     ObjectKind.PACK: Outbound.PACK,
     ObjectKind.INDEX: Outbound.INDEX,
     ObjectKind.SNAPSHOT: Outbound.SNAPSHOT,
+    ObjectKind.RETENTION: Outbound.RETENTION,
+    ObjectKind.PARITY: Outbound.PARITY,
 }
 _CLEAR_AT_ONCE = 4
+_LOOKS = 4
 _KINDS = {outbound: kind for kind, outbound in _OUTBOUND.items()}
 
 
@@ -67,19 +73,43 @@ class NamedSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NamedRetention:
+    """A retention record and the SHA-256 it is stored under."""
+
+    name: bytes
+    record: Retention
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshots:
-    """All snapshots, oldest first, and what was wrong with those that could not be read."""
+    """All snapshots that count, oldest first, and what was wrong with those that could not be read.
+
+    Attributes:
+        forgotten: those that are still stored, but do not count any more.
+        removed: names of all that were ever forgotten on purpose, as far as somebody still says so.
+        pinned: names of those that nothing makes go.
+    """
 
     found: tuple[NamedSnapshot, ...]
     damaged: tuple[Finding, ...] = ()
+    forgotten: tuple[NamedSnapshot, ...] = ()
+    removed: frozenset[bytes] = frozenset()
+    pinned: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refreshed:
-    """What ``refresh`` saw: packs that went since last time, packs and index objects that cannot be read."""
+    """What ``refresh`` saw.
+
+    Attributes:
+        vanished: packs that went since last time, and nobody said that they would.
+        retired: other packs are going to be removed than last time, or were removed.
+        findings: packs, index objects and retention records that cannot be read.
+    """
 
     vanished: int
     findings: tuple[Finding, ...]
+    retired: bool = False
 
 
 def no_unpack(_jxl: bytes, _size: int) -> bytes:
@@ -105,23 +135,100 @@ class Vault:
         """Wire an opened keyring to its storage; ``ledger`` is told of everything that leaves.
 
         ``unpack`` decodes a JPEG XL file to a JPEG of so many bytes, or raises DamageError; several threads may call it.
-        ``heads`` goes into every snapshot that is committed: what the device has seen at each destination.
+        ``heads`` goes into every snapshot that is committed: what the device has seen at each destination.  ``is_late``
+        says whether so much time went by since ``refresh`` that packs may have been removed.  ``use_number`` writes down that
+        a snapshot's number is used, before it leaves.
         """
         self.keyring = keyring
         self.unpack = unpack
         self.heads: tuple[Head, ...] = ()
+        self.retention: tuple[NamedRetention, ...] = ()
+        self.is_late: Callable[[], bool] = lambda: False
+        self.use_number: Callable[[int], None] = lambda _: None
+        self.on_snapshots: Callable[[Snapshots], None] = lambda _: None
+        self._relied_on: frozenset[bytes] = frozenset()
         self.door = Door(storage, self._reopen, ledger)
         self.places = places
 
+    def stored(self, kind: ObjectKind) -> dict[bytes, int]:
+        """The sealed objects of a kind that the storage lists: SHA-256 and size."""
+        listing = self.door.listing(fmt.PREFIX_OF[kind])
+        return {fmt.digest_of(one.name): one.size for one in listing if fmt.is_name(one.name)}
+
     def refresh(self) -> Refreshed:
         """Bring the memory of the index up to date with the storage; the caller commits it."""
-        present = {fmt.digest_of(s.name): s.size for s in self.door.listing("packs/") if fmt.is_name(s.name)}
-        vanished = sum(present.get(name) != size for name, size in self.places.packs().items())
-        if vanished:
+        findings = self._read_retention()  # first: whatever a record relies on was there before it
+        present = self.stored(ObjectKind.PACK)
+        gone = {name for name, size in self.places.packs().items() if present.get(name) != size}
+        meant = {name for one in self.retention for name in one.record.packs} - present.keys()
+        retired = self.places.heeded() != {one.name for one in self.retention}
+        self.places.drop_packs(gone & meant)
+        if vanished := gone - meant:
             self.places.clear()
-        findings = self._read_indexes(present)
+        findings += self._read_indexes(present)
         findings += self._adopt(present)
-        return Refreshed(vanished=vanished, findings=tuple(findings))
+        self.places.shun(name for one in self.retention for name in one.record.packs)
+        self.places.heed(one.name for one in self.retention)
+        self._relied_on = frozenset(present)
+        return Refreshed(
+            vanished=len(vanished), findings=tuple(findings), retired=retired or not gone.isdisjoint(meant)
+        )
+
+    def _read_retention(self) -> list[Finding]:
+        found, findings = [], []
+        names = sorted(stored.name for stored in self.door.listing("retention/") if fmt.is_name(stored.name))
+        heeded = self.places.heeded()
+        self.places.drop_snapshots(heeded - set(map(fmt.digest_of, names)))  # a name alone must not bring one back
+        for name in names:
+            try:
+                found.append(self._retention(fmt.digest_of(name), heeded))
+            except (DamageError, MissingError) as error:
+                hint = "nothing is removed because of it; `photovault forget` decides anew"
+                findings.append(_unreadable(name, error, hint))
+        found.sort(key=lambda one: (one.record.time, one.name))
+        self.retention = tuple(found)
+        return findings
+
+    def _retention(self, name: bytes, heeded: Collection[bytes] = ()) -> NamedRetention:
+        plain = self.places.snapshot(name) if name in heeded else None
+        if plain is not None:
+            with suppress(DamageError):  # only the memory of it is damaged
+                return NamedRetention(name=name, record=fmt.read_retention(plain))
+        plain = self.read_single(ObjectKind.RETENTION, name)
+        self.places.add_snapshot(name, plain)
+        return NamedRetention(name=name, record=fmt.read_retention(plain))
+
+    def _check_overtaken(self) -> None:
+        """OvertakenError when packs that this run may rely on were marked for removal, or removed, since ``refresh``."""
+        marked = {name for one in self._new_retention() for name in one.record.packs}
+        gone = (marked - self.places.shunned) & self.places.packs().keys() if marked else marked
+        if self.is_late():
+            gone |= self._relied_on - self.stored(ObjectKind.PACK).keys()
+        if gone:
+            raise OvertakenError(
+                f"{len(gone)} packs that this run relied on are being removed by another device",
+                "run the same command again: what they held is stored again",
+            )
+
+    def is_retold(self) -> bool:
+        """Whether a retention record came, was taken back or was taken over into another since ``refresh``."""
+        listed = {fmt.digest_of(one.name) for one in self.door.listing("retention/") if fmt.is_name(one.name)}
+        return any(one.name not in listed for one in self.retention) or bool(self._new_retention())
+
+    def _new_retention(self) -> list[NamedRetention]:
+        """Records that came since ``refresh``; one that goes while they are read was taken over into another."""
+        known = {one.name for one in self.retention}
+        for _ in range(_LOOKS):
+            found = []
+            names = [fmt.digest_of(one.name) for one in self.door.listing("retention/") if fmt.is_name(one.name)]
+            try:
+                for name in names:
+                    with suppress(DamageError):
+                        found += [self._retention(name)] if name not in known else []
+            except MissingError:
+                continue
+            break
+        return found
 
     def _read_indexes(self, present: Mapping[bytes, int]) -> list[Finding]:
         known, findings = self.places.indexes(), []
@@ -209,6 +316,7 @@ class Vault:
     def snapshots(self) -> Snapshots:
         """Every snapshot, oldest first."""
         found, damaged = [], []
+        removed = self.forgotten()
         for stored in self.door.listing("snapshots/"):
             if not fmt.is_name(stored.name):
                 continue
@@ -216,9 +324,27 @@ class Vault:
                 found.append(self._snapshot(fmt.digest_of(stored.name)))
             except (DamageError, MissingError) as error:
                 damaged.append(_unreadable(stored.name, error, "restore from another snapshot; this one is lost"))
-        found.sort(key=lambda one: (one.snapshot.time, one.snapshot.number, one.name))
         self.places.commit()
-        return Snapshots(found=tuple(found), damaged=tuple(damaged))
+        found = in_order(found)
+        snapshots = Snapshots(
+            found=tuple(one for one in found if one.name not in removed),
+            damaged=tuple(damaged),
+            forgotten=tuple(one for one in found if one.name in removed),
+            removed=removed,
+            pinned=frozenset(name for one in self.retention for name in one.record.pins),
+        )
+        self.on_snapshots(snapshots)
+        return snapshots
+
+    def only_snapshots(self) -> Snapshots:
+        """Every snapshot, as after ``refresh``, without all else that it looks at."""
+        self._read_retention()
+        return self.snapshots()
+
+    def forgotten(self) -> frozenset[bytes]:
+        """Names of the snapshots that somebody forgot on purpose and nobody pinned."""
+        pins = {name for one in self.retention for name in one.record.pins}
+        return frozenset(gone.name for one in self.retention for gone in one.record.snapshots) - pins
 
     def _snapshot(self, name: bytes) -> NamedSnapshot:
         plain = self.places.snapshot(name)
@@ -230,12 +356,19 @@ class Vault:
         return NamedSnapshot(name=name, snapshot=fmt.read_snapshot(plain))
 
     def commit(self, snapshot: Snapshot) -> NamedSnapshot:
-        """Store a snapshot: from now on it counts."""
+        """Store a snapshot: from now on it counts.
+
+        Raises:
+            OvertakenError: another device removes packs that this run may rely on; the run must be done again.
+        """
+        self._check_overtaken()
+        self.use_number(snapshot.number)
         snapshot = replace(snapshot, heads=self.heads)
         plain = fmt.encode_snapshot(snapshot)
         name = self.send_single(ObjectKind.SNAPSHOT, plain)
         self.places.add_snapshot(name, plain)
         self.places.commit()
+        self._check_overtaken()  # whoever slept between the two has what he needs to mend it
         return NamedSnapshot(name=name, snapshot=snapshot)
 
     def slots(self) -> tuple[list[Slot], list[Finding]]:
@@ -339,6 +472,20 @@ def check_vacant(storage: Storage) -> None:
             storage.delete(name)
 
 
+def in_order(found: Iterable[NamedSnapshot]) -> list[NamedSnapshot]:
+    """Snapshots, oldest first: by time, but those of one device by their numbers.
+
+    One that is dated after a later one of its device had a clock that was wrong: the later one counts as made then, too.
+    """
+    latest: dict[bytes, str] = {}
+    keyed = []
+    for one in sorted(found, key=lambda one: (one.snapshot.number, one.snapshot.time, one.name)):
+        device = one.snapshot.device_id
+        latest[device] = max(latest.get(device, ""), one.snapshot.time)
+        keyed.append(((latest[device], one.snapshot.number, one.name), one))
+    return [one for _, one in sorted(keyed, key=lambda pair: pair[0])]
+
+
 def listed(storage: Storage | Door) -> dict[str, int]:
     """Every object of a vault with its size, and with each one all that it refers to, though a backup goes on meanwhile.
 
@@ -368,7 +515,7 @@ def read_header(storage: Storage) -> Header:
         )
     raise NoVaultError(
         f"there is no vault in {storage.address}",
-        "make one with `photovault init`, check the address, or connect the disk",
+        "connect the disk, or check the address; if there never was one: `photovault init`",
     )
 
 

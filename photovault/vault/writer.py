@@ -9,20 +9,23 @@ nobody's: an interrupted run leaves nothing that could be mistaken for a backup.
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 from collections import deque
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
+from photovault.errors import OvertakenError
 from photovault.vault import format as fmt
 from photovault.vault.format import ObjectKind, PackEntry, PartKind, Record
 from photovault.vault.pack import SOI, Draft, Packer, group_records, make_part, plain_record, seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
+    from photovault.crypto.keys import Keyring
     from photovault.crypto.seal import Buffer
     from photovault.vault.vault import Vault
     from photovault.workers import Workers
@@ -64,7 +67,7 @@ class Writer:
         self._uniform = uniform
         self._packer = Packer()
         self._pending: set[bytes] = set()
-        self._sealing: deque[tuple[Draft, int, Future[bytes]]] = deque()
+        self._sealing: deque[tuple[Draft, Future[tuple[bytes, int]]]] = deque()
         self._buffers: SimpleQueue[bytearray | mmap.mmap] = SimpleQueue()
         self._outs: SimpleQueue[memoryview] = SimpleQueue()
         for _ in range(SEALING_MAX):
@@ -127,6 +130,18 @@ class Writer:
         self.written.packed_stored += len(jxl)
         return True
 
+    def add_encoded(self, parts: Sequence[tuple[Record, Buffer]]) -> bool:
+        """Add a part, or all parts of a group, as another pack holds them, unless the vault has all of them elsewhere.
+
+        Returns whether they were added.  The caller has seen that each record, digest included, is true of its bytes.
+        """
+        if all(self.has(record.part_id) for record, _ in parts):
+            for record, _ in parts:
+                self._count_known(record)
+            return False
+        self._add(parts)
+        return True
+
     def _add(self, parts: Sequence[tuple[Record, Buffer]]) -> None:
         """Add new parts with their encoded bytes next to each other."""
         records = [record for record, _ in parts]
@@ -155,11 +170,18 @@ class Writer:
 
     def finish(self) -> None:
         """Store everything that was added, and an index of it."""
+        self.flush()
+        self._index()
+
+    def flush(self) -> None:
+        """Store everything that was added, and no index."""
         for draft in merged(self._packer.rest()):
             self._seal(draft, fmt.SIZE_MAX if self._uniform else fmt.size_class(draft.needed))
         while self._sealing:
             self._collect()
-        for packs in _index_loads(self._vault.places.not_indexed()):
+
+    def _index(self) -> None:
+        for packs in index_loads(self._vault.places.not_indexed()):
             plain = fmt.encode_index(packs)
             self._count(fmt.size_class(len(plain) + fmt.OVERHEAD + fmt.PER_PART))
             self._vault.places.add_index(self._vault.send_single(ObjectKind.INDEX, plain))
@@ -177,27 +199,46 @@ class Writer:
         if len(self._sealing) >= SEALING_MAX:
             self._collect()
         future = self._workers.start(lambda: self._seal_and_send(draft, size))
-        self._sealing.append((draft, size, future))
+        self._sealing.append((draft, future))
 
-    def _seal_and_send(self, draft: Draft, size: int) -> bytes:
+    def _seal_and_send(self, draft: Draft, size: int) -> tuple[bytes, int]:
         out = self._outs.get()
         try:
-            sealed = seal(draft, self._vault.keyring, size, out)
+            sealed = sealed_anew(draft, self._vault.keyring, size, out, self._vault.places.shunned)
             self._buffers.put(draft.buffer)
-            return self._vault.send(ObjectKind.PACK, sealed)
+            return self._vault.send(ObjectKind.PACK, sealed), len(sealed)
         finally:
             self._outs.put(out)
 
     def _collect(self) -> None:
-        draft, size, future = self._sealing.popleft()
-        name = future.result()
+        draft, future = self._sealing.popleft()
+        name, size = future.result()
         self._vault.places.add_pack(PackEntry(name=name, size=size, records=tuple(draft.records)), indexed=False)
+        self._vault.places.undoubt(name)  # if a damaged pack had this name, the whole one took its place
         self._pending.difference_update(record.part_id for record in draft.records)
         self._count(size)
 
     def _count(self, size: int) -> None:
         self.written.objects += 1
         self.written.stored_bytes += size
+
+
+def sealed_anew(draft: Draft, keyring: Keyring, size: int, out: memoryview, shunned: Container[bytes]) -> memoryview:
+    """Seal a draft into ``out``, as an object that is none of those which are going to be removed.
+
+    The same parts in the same order are the same object: stored again they would only be what is to be removed.  So they
+    are put into another order, or the object is padded to 16 MiB; the order in ``draft`` is then the new one.
+
+    Raises:
+        OvertakenError: every order of them is going to be removed.
+    """
+    for size_now in dict.fromkeys((size, fmt.SIZE_MAX)):
+        for _ in draft.records:
+            sealed = seal(draft, keyring, size_now, out)
+            if not shunned or hashlib.sha256(sealed).digest() not in shunned:
+                return sealed
+            draft.turn()
+    raise OvertakenError("what this run would store is being removed by another device", "run the same command again")
 
 
 def _shares(records: Iterable[Record], encoded: bytes) -> Iterator[memoryview]:
@@ -233,7 +274,7 @@ def pour(small: Draft, large: Draft) -> None:
     large.extend(small.records, small.plain[: small.used])
 
 
-def _index_loads(packs: list[PackEntry]) -> Iterator[list[PackEntry]]:
+def index_loads(packs: list[PackEntry]) -> Iterator[list[PackEntry]]:
     """Cut packs into loads that one index object can hold."""
     limit = fmt.SIZE_MAX - fmt.OVERHEAD - fmt.PER_PART
     load: list[PackEntry] = []

@@ -61,6 +61,55 @@ def test_a_part_in_two_packs_keeps_its_first_place(places: Places) -> None:
     assert places.packs() == {digest("one"): 2**15, digest("two"): 2**15}
 
 
+def test_a_part_in_two_packs_is_read_from_the_one_that_stays(places: Places) -> None:
+    places.add_pack(pack("one", "a", "b"), indexed=True)
+    places.add_pack(pack("two", "b", "c"), indexed=True)
+    assert [place.pack for place in places.places_of(digest("b"))] == [digest("one"), digest("two")]
+    places.shun([digest("one")])
+    assert [place.pack for place in places.places_of(digest("b"))] == [digest("two"), digest("one")]
+    assert [places.has(digest(text)) for text in "abc"] == [False, True, True]
+    assert places.find(digest("a")) is not None, "what is going to be removed can be read until then"
+    places.shun([digest("two")])
+    assert [places.has(digest(text)) for text in "abc"] == [True, True, False]
+
+
+def test_nothing_new_relies_on_what_was_found_damaged(places: Places) -> None:
+    places.add_pack(pack("one", "a", "b"), indexed=True)
+    places.add_pack(pack("two", "b"), indexed=True)
+    places.doubt(digest("one"), [digest("b")])
+    assert [places.has(digest(text)) for text in "ab"] == [True, True]
+    assert [place.pack for place in places.places_of(digest("b"))] == [digest("two"), digest("one")]
+    places.doubt(digest("two"))
+    places.shun([digest("two")])
+    assert [places.has(digest(text)) for text in "ab"] == [True, False]
+    places.doubt(digest("one"))
+    assert not places.has(digest("a"))
+    places.undoubt(digest("one"))
+    assert [places.has(digest(text)) for text in "ab"] == [True, True]
+
+
+def test_of_a_pack_found_damaged_as_a_whole_no_part_counts_again(places: Places) -> None:
+    places.add_pack(pack("one", "a", "b"), indexed=True)
+    places.doubt(digest("one"))
+    places.doubt(digest("one"), [digest("a")])
+    assert not places.has(digest("b"))
+
+
+def test_packs_that_were_removed_on_purpose_take_their_parts_along(places: Places) -> None:
+    for number in range(1100):
+        places.add_pack(pack(f"pack {number}", f"part {number}", "shared"), indexed=True)
+    places.drop_packs([*(digest(f"pack {number}") for number in range(1, 1100)), digest("unknown")])
+    assert places.packs() == {digest("pack 0"): 2**15}
+    assert places.has(digest("shared"))
+    assert not any(places.has(digest(f"part {number}")) for number in range(1, 1100))
+
+
+def test_which_retention_records_were_heeded_is_remembered(places: Places) -> None:
+    places.heed([digest("one"), digest("two")])
+    places.heed([digest("two"), digest("three")])
+    assert places.heeded() == {digest("two"), digest("three")}
+
+
 def test_a_part_twice_in_one_pack_has_one_place(places: Places) -> None:
     places.add_pack(pack("one", "a", "a"), indexed=False)
     place = places.find(digest("a"))

@@ -384,3 +384,42 @@ def test_threads_that_need_one_pack_fetch_its_beginning_once(
         found = [plain for _, plain in many.ordered(lambda place: reader.fetcher.fetch([place]), places, 8)]
     assert [one[part] for one, part in zip(found, ids[1:], strict=True)] == [noise(100_000, n) for n in range(1, 9)]
     assert asked.count(0) == 1
+
+
+# A part in several packs.
+
+
+def twice(vault: Vault, workers: Workers) -> tuple[bytes, str, str]:
+    """A part that lies in two packs; its id, and where it is read from first."""
+    (part,) = store(vault, workers, [noise(9000)])
+    first = Reader(vault).place(part)
+    vault.places.shun([first.pack])  # so that it is stored again
+    store(vault, workers, [noise(9000), noise(2000, 1)])
+    vault.places.shun([])
+    place = Reader(vault).place(part)
+    assert len(place.others) == 1
+    return part, place.pack_name, place.others[0].pack_name
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_part_that_is_damaged_in_one_pack_is_read_from_another(
+    opened: Vault, storage: MemoryStorage, workers: Workers, gone: bool
+) -> None:
+    part, first, _ = twice(opened, workers)
+    if gone:
+        del storage.objects[first]
+    else:
+        spoil(storage, first)
+    reader = Reader(opened)
+    assert reader.part(part) == noise(9000)
+    assert reader.fetcher.damaged == {fmt.digest_of(first): {part}}
+
+
+def test_a_part_that_is_damaged_everywhere_is_an_error(opened: Vault, storage: MemoryStorage, workers: Workers) -> None:
+    part, first, second = twice(opened, workers)
+    for name in (first, second):
+        spoil(storage, name)
+    reader = Reader(opened)
+    with pytest.raises(DamageError):
+        reader.part(part)
+    assert set(reader.fetcher.damaged) == {fmt.digest_of(first), fmt.digest_of(second)}

@@ -428,3 +428,16 @@ def test_a_vault_is_made_with_what_it_is_given(tmp_path: Path, storage: MemorySt
     assert sorted(storage.objects) == [f"keys/{slot.slot_id.hex()}", "vault.json"]
     assert b"r" * 32 not in b"".join(storage.objects.values())
     places.close()
+
+
+def test_a_snapshot_from_the_future_is_not_the_newest_once_its_device_made_another(opened: Vault) -> None:
+    wrong = opened.commit(snapshot(1, time="2099-01-01T00:00:00.000000Z"))
+    right = opened.commit(snapshot(2, previous=wrong.name))
+    assert opened.snapshots().found == (wrong, right)
+
+
+def test_a_clock_that_was_set_back_moves_no_snapshot(opened: Vault) -> None:
+    one = opened.commit(snapshot(1))
+    two = opened.commit(snapshot(2, time="1970-01-01T00:00:00.000000Z"))
+    other = opened.commit(snapshot(1, device_id=bytes(15) + b"2", time="2024-05-04T12:00:00.000000Z"))
+    assert opened.snapshots().found == (other, one, two)

@@ -204,7 +204,7 @@ def test_index_loads_are_whole_and_fit(parts: list[int]) -> None:
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fmt, "SIZE_MAX", 2**15)
-        loads = list(module._index_loads(packs))
+        loads = list(module.index_loads(packs))
     assert [pack for load in loads for pack in load] == packs
     for load in loads:
         assert load
