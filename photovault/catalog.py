@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _VERSION = 4
+FORGOTTEN = -1
+"""As the time of a folder: files of it may have been forgotten (``Catalog.retain``), and its listing is."""
+
 EXTRAS = ("jxl", "raw", "video")
 """Extras of this package that thumbnails of some files need; their numbers in the column ``owed`` follow 1, a plain look."""
 
@@ -32,6 +35,8 @@ _LOOK = 1
 _OWED = {"": _LOOK} | {extra: _LOOK + number for number, extra in enumerate(EXTRAS, 1)}
 _EXTRA_OF = {number: extra for extra, number in _OWED.items()}
 _LIMIT = 1 << 63
+_SUSPECT_KEY = b'"suspect":'.hex()
+_SUSPECT = f"instr(entry, X'{_SUSPECT_KEY}') > 0"  # in JSON this cannot be part of a name or of another text
 _SCHEMA = """
 CREATE TABLE folders (id INTEGER PRIMARY KEY, source BLOB NOT NULL, path BLOB NOT NULL, parent BLOB, mode INTEGER NOT NULL,
     mtime INTEGER NOT NULL, mount INTEGER NOT NULL, hollow INTEGER NOT NULL, pages BLOB NOT NULL, files INTEGER NOT NULL, folders INTEGER NOT NULL,
@@ -44,6 +49,7 @@ CREATE INDEX files_by_inode ON files (ino);
 CREATE INDEX files_owed ON files (folder) WHERE owed = 1;
 CREATE INDEX files_lacking ON files (folder) WHERE owed > 1;
 """
+_LATER = f"CREATE INDEX IF NOT EXISTS files_suspect ON files (folder) WHERE {_SUSPECT}"
 
 
 class KnownFolder(NamedTuple):
@@ -70,6 +76,7 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         """Open or make the file; a damaged one is replaced, which costs one slow backup and nothing else."""
         self._db = open_database(path, _SCHEMA, _VERSION)
+        self._db.execute(_LATER)
 
     def close(self) -> None:
         """Forget what was not committed."""
@@ -142,6 +149,25 @@ class Catalog:
         """Names of the folders that were directly inside a folder."""
         rows = self._db.execute("SELECT path FROM folders WHERE source = ? AND parent = ?", (_key(source), path))
         return {found.rpartition(b"/")[2] for (found,) in rows}
+
+    def files_below(self, source: str, path: bytes) -> Iterator[tuple[bytes, Stamp]]:
+        """Files and links of a folder and of all below it, each with the path of its folder."""
+        below = path + b"/"
+        rows = self._db.execute(
+            "SELECT path, name, ino, files.size, files.mtime, ctime FROM files JOIN folders ON folders.id = folder"
+            " WHERE source = ? AND path >= ? AND path < ?",
+            (_key(source), path, below + b"\xff" * 256),
+        )
+        return ((found, Stamp._make(stamp)) for found, *stamp in rows if found == path or found.startswith(below))
+
+    def suspects(self, source: str) -> dict[bytes, int]:
+        """How many files of a source are suspect, by the path of their folder."""
+        rows = self._db.execute(
+            f"SELECT path, count(*) FROM files JOIN folders ON folders.id = folder WHERE {_SUSPECT} AND source = ?"  # noqa: S608 - the text is below
+            " GROUP BY path",
+            (_key(source),),
+        )
+        return dict(rows)
 
     def by_inode(self, ino: int) -> list[tuple[Stamp, bytes]]:
         """Files of this inode anywhere, with their encoded entries."""
@@ -252,7 +278,7 @@ class Catalog:
             if zlib.crc32(entry) != checksum or not all(map(stored, parts_of(entry)))
         ]
         self._db.executemany("DELETE FROM files WHERE folder = ? AND name = ?", lost)
-        self._db.execute("UPDATE folders SET mtime = -1")
+        self._db.execute("UPDATE folders SET mtime = ?", (FORGOTTEN,))
         return len(lost)
 
     def _check(self, found: int, checksum: int) -> None:

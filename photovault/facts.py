@@ -52,7 +52,10 @@ class Facts:
         gain_map: whether it carries a gain map (Ultra HDR).
         thumbnail: part id (32 bytes) of its thumbnail, or empty.
         phash: perceptual hash of the picture, 64 bits, for finding near duplicates.
-        broken: why it does not decode; empty when it does, or when nobody tried.
+        broken: why it does not decode, or is no picture or video though its name says so; empty when nothing is known
+            against it.
+        suspect: why its bytes are in doubt though it may decode: they changed and the file's times did not; empty when
+            nothing is.
     """
 
     kind: str = ""
@@ -80,6 +83,7 @@ class Facts:
     thumbnail: bytes = b""
     phash: int | None = None
     broken: str = ""
+    suspect: str = ""
 
 
 NOTHING: Final = Facts()
@@ -156,7 +160,7 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     **dict.fromkeys(
         ("kind", "taken", "taken_source", "taken_confidence", "make", "model", "lens", "title", "description"), _text
     ),
-    **dict.fromkeys(("content_id", "burst_id", "broken"), _text),
+    **dict.fromkeys(("content_id", "burst_id", "broken", "suspect"), _text),
     **dict.fromkeys(("width", "height", "duration", "motion"), _whole(0, _COUNT_MAX)),
     "orientation": _whole(1, 8),
     "latitude": _whole(-90 * _DEGREE, 90 * _DEGREE),

@@ -24,6 +24,7 @@ FACTS = st.builds(
     thumbnail=st.sampled_from([b"", bytes(range(32))]),
     phash=st.none() | st.integers(0, 2**64 - 1),
     broken=TEXT,
+    suspect=TEXT,
 )
 
 

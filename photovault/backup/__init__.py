@@ -4,7 +4,8 @@
 it reads no file.  ``run_backup`` walks only the folders in which something changed, lets workers read, split and hash
 the files, stores the parts that the vault does not have, and writes one listing per folder, children first.  Packs come
 before the index, the index before the snapshot: whenever it stops, what is there is whole, and the next run finds again
-what was uploaded.
+what was uploaded.  Where too many of the known files changed, went or do not decode any more (``guards``), a run stops before
+its snapshot.  A file that is read again is compared with its last version (``versions``).
 
 Guarantees: a file that could not be read, a folder that could not be listed and a source that is not there keep their
 last version and are reported; nothing counts as deleted because it could not be seen.  The same state, files, keys and

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Totals:
     """What a plan or a run counts: files, and for what is to be read its bytes.
 
-    ``looks``: unchanged files that are only looked at, of ``look_bytes``.
+    ``looks``: unchanged files that are only looked at, of ``look_bytes``; ``reread``: unchanged files that are read
+    all the same.
     """
 
     new: int = 0
@@ -38,6 +39,7 @@ class Totals:
     others: int = 0
     cloud: int = 0
     held: int = 0
+    reread: int = 0
     looks: int = 0
     look_bytes: int = 0
 
@@ -75,6 +77,8 @@ def plan_folder(
     known: set[Stamp],
     by_inode: Elsewhere,
     hidden: AbstractSet[bytes] = frozenset(),
+    *,
+    again: bool = False,
 ) -> FolderChange:
     """Compare a folder's files with what is known.
 
@@ -83,19 +87,21 @@ def plan_folder(
         known: what was there at the last backup.
         by_inode: gives known files anywhere.
         hidden: names that are there and cannot or must not be read now.
+        again: read every file, whatever is known of it.
     """
     names = {stamp.name for stamp in known}
-    kept = frozenset(one.stamp.name for one in found if one.stamp in known)
+    kept = frozenset(one.stamp.name for one in found if one.stamp in known and not (again and one.is_file))
     read, moved = [], []
     for one in found:
         if one.stamp.name in kept:
             continue
-        twin = _twin(one, by_inode(one.stamp.ino))
+        twin = None if again else _twin(one, by_inode(one.stamp.ino))
         if twin is None:
             read.append(one)
         else:
             moved.append(twin)
     new = sum(one.stamp.name not in names for one in read)
+    reread = sum(one.stamp in known for one in read) if again else 0
     present = {one.stamp.name for one in found} | hidden
     return FolderChange(
         read=tuple(read),
@@ -103,13 +109,19 @@ def plan_folder(
         kept=kept,
         totals=Totals(
             new=new,
-            changed=len(read) - new,
+            changed=len(read) - new - reread,
             moved=len(moved),
-            unchanged=len(kept),
+            unchanged=len(kept) + reread,
+            reread=reread,
             gone=len(names - present),
             read_bytes=sum(one.stamp.size for one in read if one.kind is EntryKind.FILE),
         ),
     )
+
+
+def join(path: bytes, name: bytes) -> bytes:
+    """A path inside a source."""
+    return path + b"/" + name if path else name
 
 
 def _twin(one: Found, candidates: Iterable[tuple[Stamp, bytes]]) -> Moved | None:

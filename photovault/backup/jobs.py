@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from photovault.backup.plan import join
+from photovault.backup.compare import join
 from photovault.catalog import KnownFolder
 from photovault.model import Counts, Entry, EntryKind, Stamp
 from photovault.photos.reading import LargeFile, Piece, ReaderOptions, Reading, Revisit, read_batch
 from photovault.vault import format as fmt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from photovault.backup.plan import SourceSpec
     from photovault.photos.scan import Found, FoundFolder, Scanner
 
@@ -24,7 +26,10 @@ _LINK = b'{"kind":"link"'  # how the entry of a link begins, being canonical
 
 @dataclass(slots=True, kw_only=True)
 class Folder:
-    """A folder whose listing is being made."""
+    """A folder whose listing is being made.
+
+    ``earlier``: last versions of files, as the vault has them, where the catalog forgot some.
+    """
 
     spec: SourceSpec
     scanner: Scanner
@@ -32,6 +37,7 @@ class Folder:
     parent: Folder | None
     known: KnownFolder | None
     names: frozenset[bytes] = frozenset()
+    earlier: Mapping[bytes, Entry] = field(default_factory=dict)
     files: dict[bytes, tuple[Stamp, bytes]] = field(default_factory=dict)
     owed: dict[bytes, str] = field(default_factory=dict)
     folders: dict[bytes, bytes] = field(default_factory=dict)
@@ -41,6 +47,10 @@ class Folder:
     def full(self, name: bytes) -> bytes:
         """Absolute path of something in the folder."""
         return self.scanner.full(join(self.found.path, name))
+
+    def inside(self, name: bytes) -> bytes:
+        """Path of something in the folder, inside the source."""
+        return join(self.found.path, name)
 
     def add(self, stamp: Stamp, entry: bytes, *, owed: str | None = None) -> None:
         """A file or link of the listing, in place of one of the same name; ``owed`` a look, as the catalog has it."""

@@ -52,6 +52,10 @@ class Budget:
         self._waiting += files if granted else 0
         return granted
 
+    def insist(self, files: int) -> None:
+        """Thumbnails of so many files are asked for whatever they cost."""
+        self._waiting += files
+
     def settle(self, files: int, seconds: float) -> None:
         """So many that were granted are over, at this price in seconds of a core."""
         self._waiting -= files
@@ -150,8 +154,7 @@ class Album:
             _log.debug("%s: no thumbnail: %s", path, seen.why)
         facts = self._with_thumbnail(seen)
         if facts.broken:
-            what = f"does not decode: {facts.broken}"
-            self.broken.append(Problem(path=path, what=what, hint=_DECODE_HINT))
+            self.broken.append(Problem(path=path, what=facts.broken, hint=_DECODE_HINT))
         if seen.lacks:
             return facts, seen.lacks
         return facts, "" if not seen.tried and is_picture(facts) else None

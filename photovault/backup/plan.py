@@ -7,12 +7,13 @@ something below changed.  A plan holds folders, not files, so that its size is b
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from photovault.backup.compare import Totals, plan_folder
-from photovault.model import Problem
+from photovault.backup.away import Away, not_mounted, offline_problem
+from photovault.backup.compare import Totals, join, plan_folder
+from photovault.backup.guards import Guard, Limits, Refusal, Tally
+from photovault.backup.tallying import Tallying
 from photovault.photos.scan import FoundFolder, Scanner, ScanRules
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from photovault.backup.compare import Elsewhere, FolderChange
     from photovault.catalog import Catalog, KnownFolder
+    from photovault.model import Entry, Problem
     from photovault.photos.scan import Found
 
 
@@ -35,13 +37,43 @@ class SourceSpec:
     rules: ScanRules = field(default_factory=ScanRules)
 
 
-Earlier = Callable[[SourceSpec], "KnownFolder | None"]
-"""The last version of a source, as the vault has it."""
+class Earlier(Protocol):
+    """The last version of sources, as the vault has it."""
+
+    def __call__(self, spec: SourceSpec, /) -> KnownFolder | None:
+        """The source itself; None when there is none."""
+
+    def entries(self, spec: SourceSpec, path: bytes, /) -> Mapping[bytes, Entry]:
+        """What was in one of its folders, by name."""
 
 
-def nothing_earlier(_spec: SourceSpec) -> KnownFolder | None:
-    """For a vault that is not asked."""
-    return None
+class _NothingEarlier:
+    def __call__(self, _spec: SourceSpec, /) -> KnownFolder | None:
+        return None
+
+    def entries(self, _spec: SourceSpec, _path: bytes, /) -> Mapping[bytes, Entry]:
+        return {}
+
+
+nothing_earlier: Earlier = _NothingEarlier()
+"""For a vault that is not asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How sources are looked at.
+
+    Attributes:
+        owed: unchanged files that are owed a look are work, too.
+        again: every file is read, whatever is known of it.
+        limits: how much may have changed, and what a user said is right so.
+        earlier: the last version of a source that the catalog does not know.
+    """
+
+    owed: bool = False
+    again: bool = False
+    limits: Limits = field(default_factory=Limits)
+    earlier: Earlier = nothing_earlier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +86,7 @@ class SourcePlan:
         looks: those of them in which nothing changed.
         found: what was seen in some of them, so that they need not be looked at again.
         totals: what was counted.
+        tally: what became of the files that were known.
         problems: what could not be seen.
         offline: why the source is not there, or empty.
     """
@@ -63,16 +96,17 @@ class SourcePlan:
     looks: frozenset[bytes] = frozenset()
     found: Mapping[bytes, FoundFolder] = field(default_factory=dict)
     totals: Totals = field(default_factory=Totals)
+    tally: Tally = field(default_factory=Tally)
     problems: tuple[Problem, ...] = ()
     offline: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupPlan:
-    """What is to be done; ``earlier``: the last version of a source that the catalog does not know."""
+    """What is to be done; ``terms``: on which it was planned, and is to be carried out."""
 
     sources: tuple[SourcePlan, ...]
-    earlier: Earlier = nothing_earlier
+    terms: Terms = field(default_factory=Terms)
 
     @property
     def is_idle(self) -> bool:
@@ -92,19 +126,27 @@ class BackupPlan:
         """Of all sources."""
         return tuple(problem for source in self.sources for problem in source.problems)
 
+    @property
+    def refusals(self) -> list[Refusal]:
+        """Why it must not be carried out as it is."""
+        return [refusal for source in self.sources for refusal in source.tally.refusals(self.terms.limits)]
 
-def plan_backup(
-    specs: Iterable[SourceSpec], catalog: Catalog, *, owed: bool = False, earlier: Earlier = nothing_earlier
-) -> BackupPlan:
+    @property
+    def fresh_bytes(self) -> int:
+        """About how much is to be stored."""
+        return sum(source.tally.fresh_bytes for source in self.sources)
+
+
+def plan_backup(specs: Iterable[SourceSpec], catalog: Catalog, terms: Terms | None = None) -> BackupPlan:
     """Look at every source.  Reads folders and the catalog, writes nothing.
 
     Args:
         specs: the sources.
         catalog: what is known of them.
-        owed: unchanged files that are owed a look are work, too.
-        earlier: the last version of a source that the catalog does not know.
+        terms: how they are looked at.
     """
-    return BackupPlan(sources=tuple(_plan_source(spec, catalog, earlier, owed=owed) for spec in specs), earlier=earlier)
+    terms = terms or Terms()
+    return BackupPlan(sources=tuple(_plan_source(spec, catalog, terms) for spec in specs), terms=terms)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,13 +161,14 @@ class _Visit:
     owes: bool = False
 
 
-def _plan_source(spec: SourceSpec, catalog: Catalog, earlier: Earlier, *, owed: bool) -> SourcePlan:
+def _plan_source(spec: SourceSpec, catalog: Catalog, terms: Terms) -> SourcePlan:
     scanner = Scanner(os.fsencode(spec.path), spec.rules)
     top = scanner.folder(b"")
-    offline = why_offline(top, last_version(spec, top, catalog, earlier))
+    away = Away(catalog, terms.earlier, missing=Guard.MISSING in terms.limits.allowed)
+    offline = away.why_offline(spec, top)
     if offline:
         return SourcePlan(spec=spec, offline=offline, problems=(offline_problem(spec, offline),))
-    walk = _PlanWalk(spec, scanner, catalog, owed=owed and catalog.owed_in(spec.path) > 0)
+    walk = _PlanWalk(spec, scanner, catalog, away, terms)
     walk.run(top)
     return SourcePlan(
         spec=spec,
@@ -133,36 +176,21 @@ def _plan_source(spec: SourceSpec, catalog: Catalog, earlier: Earlier, *, owed: 
         looks=frozenset(walk.looks),
         found=walk.found,
         totals=walk.totals,
+        tally=walk.tallying.tally,
         problems=tuple(walk.problems),
     )
-
-
-def last_version(spec: SourceSpec, top: FoundFolder, catalog: Catalog, earlier: Earlier) -> KnownFolder | None:
-    """What is known of a source; the vault is asked only where what is there now does not say that it is there."""
-    known = catalog.folder(spec.path, b"")
-    return earlier(spec) if known is None and top.is_empty else known
-
-
-def why_offline(top: FoundFolder, known: KnownFolder | None) -> str:
-    """Why a source counts as not there, empty if it is there."""
-    if top.unreadable:
-        return f"is not there: {top.unreadable}"
-    if top.is_empty and known is not None and known.files:
-        return "is empty, but held files at the last backup: perhaps it is not mounted"
-    return ""
-
-
-def offline_problem(spec: SourceSpec, why: str) -> Problem:
-    """What there is to report of a source that is not there."""
-    return Problem(path=spec.path, what=why, hint="connect it and back up again; its last version is kept")
 
 
 class _PlanWalk:
     """Walks a source, children before their folder, and finds the folders with work."""
 
-    def __init__(self, spec: SourceSpec, scanner: Scanner, catalog: Catalog, *, owed: bool) -> None:
+    def __init__(self, spec: SourceSpec, scanner: Scanner, catalog: Catalog, away: Away, terms: Terms) -> None:
         self._spec = spec
-        self._owed = owed
+        self._again = terms.again
+        self._owed = terms.owed and catalog.owed_in(spec.path) > 0
+        self._vouched = catalog.suspects(spec.path) if Guard.SUSPECT in terms.limits.allowed else {}
+        self._away = away
+        self.tallying = Tallying(spec, scanner, catalog, terms.earlier)
         self._scanner = scanner
         self._catalog = catalog
         self._elsewhere = elsewhere(catalog)
@@ -191,31 +219,44 @@ class _PlanWalk:
     def _enter(self, found: FoundFolder) -> _Visit:
         known = self._catalog.folder(self._spec.path, found.path)
         visit = _Visit(found=found, known=known, device=self._scanner.device(found.path), todo=iter(found.folders))
-        self.problems += folder_problems(self._scanner, found, known)
-        if is_away(found, known):
+        self.problems += self._away.problems(self._spec, self._scanner, found)
+        if self._away.is_away(self._spec, found, known):
             visit.changed = True  # so that the run comes by and reports it
             if known is not None:
                 self.totals.count(unchanged=known.files + known.links)
             return visit
         stamps = self._catalog.stamps(known.number) if known is not None else set()
-        change = plan_folder(found.files, stamps, self._elsewhere, found.hidden)
+        change = plan_folder(found.files, stamps, self._elsewhere, found.hidden, again=self._again)
         self.totals.include(change.totals)
         self.totals.count(others=found.others, cloud=len(found.cloud), held=len(found.held))
-        gone = (
-            self._catalog.subfolders(self._spec.path, found.path) - set(found.folders) if known is not None else set()
-        )
-        for name in gone:
-            lost = self._catalog.folder(self._spec.path, join(found.path, name))
-            self.totals.count(gone=lost.files + lost.links if lost else 0)
+        gone, away = self._gone(found, known)
+        self.tallying.folder(found, known, stamps, change, away)
         visit.owes = known is not None and self._owes(known, found, change)
         visit.changed = bool(
             known is None
             or gone
+            or away
             or found.hidden
+            or found.path in self._vouched
             or len(change.kept) != max(len(found.files), len(stamps))
             or (known.mode, known.mtime_ns, known.mount) != (found.mode, found.mtime_ns, found.mount)
         )
         return visit
+
+    def _gone(self, found: FoundFolder, known: KnownFolder | None) -> tuple[set[bytes], set[bytes]]:
+        """Folders that were in this one and are not, and those that were mounted and are away; all counted."""
+        if known is None:
+            return set(), set()
+        gone, away = self._catalog.subfolders(self._spec.path, found.path) - set(found.folders), set()
+        for name in gone:
+            path = join(found.path, name)
+            lost = self._catalog.folder(self._spec.path, path)
+            count = lost.files + lost.links if lost else 0
+            if self._away.went_with_its_mount(self._spec, path):
+                away.add(name)
+                self.problems.append(not_mounted(self._scanner, path))
+            self.totals.count(**{"unchanged" if name in away else "gone": count})
+        return gone - away, away
 
     def _owes(self, known: KnownFolder, found: FoundFolder, change: FolderChange) -> bool:
         """Whether unchanged files of the folder are owed a look, and are to get it."""
@@ -243,31 +284,3 @@ def owed_files(catalog: Catalog, known: KnownFolder, found: FoundFolder, change:
     """Unchanged files of a folder that are owed a look now."""
     names = {name for name, extra in catalog.owed(known.number).items() if not extra} & change.kept
     return [one for one in found.files if one.stamp.name in names] if names else []
-
-
-def is_away(found: FoundFolder, known: KnownFolder | None) -> bool:
-    """Whether a folder cannot be seen now: unreadable, or what was mounted on it is not."""
-    if found.unreadable:
-        return True
-    return known is not None and known.mount and not found.mount and found.is_empty
-
-
-def folder_problems(scanner: Scanner, found: FoundFolder, known: KnownFolder | None) -> Iterator[Problem]:
-    """What there is to report of a folder."""
-    shown = os.fsdecode(scanner.full(found.path))
-    if found.unreadable:
-        kept = "its last version is kept" if known is not None else "nothing in it is backed up"
-        yield Problem(path=shown, what=f"cannot be read: {found.unreadable}; {kept}", hint="check its permissions")
-    elif is_away(found, known):
-        yield Problem(path=shown, what="is not mounted; its last version is kept", hint="mount it and back up again")
-    for name, why in found.cloud:
-        path = os.fsdecode(scanner.full(join(found.path, name)))
-        yield Problem(path=path, what=f"not protected: {why}", hint="download it, then back up again")
-    for name, why in found.unseen:
-        path = os.fsdecode(scanner.full(join(found.path, name)))
-        yield Problem(path=path, what=f"cannot be looked at: {why}; a last version is kept", hint="check the disk")
-
-
-def join(path: bytes, name: bytes) -> bytes:
-    """A path inside a source."""
-    return path + b"/" + name if path else name

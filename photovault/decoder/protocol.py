@@ -38,7 +38,7 @@ class Looked(NamedTuple):
     """What a child found.
 
     Attributes:
-        facts: what the file says; ``phash`` and ``broken`` only where a thumbnail was asked for.
+        facts: what the file says; ``phash``, and that its pixels are ``broken``, only where a thumbnail was asked for.
         thumbnail: WebP of 480 to 512 pixels on its longer side (less only if the picture has less), or empty.
         thumbnail_seconds: CPU time that decoding and encoding took.
         why: why there is no answer, or no thumbnail, though the file may be good; empty if there is nothing to say.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from photovault.facts import Facts
 from photovault.gazetteer import EARTH_KM
 from photovault.photos.choose import fold
+from photovault.photos.goodness import why_bad
 from photovault.photos.sets import Sort, format_of, sort_of
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _marks(row: Row) -> Iterator[str]:
     yield from _camera_marks(facts.make, facts.model, facts.lens)
     if facts.rating is not None:
         yield f"{_RATING}{_number(facts.rating)}"
-    if facts.broken:
+    if why_bad(facts):
         yield BROKEN
 
 

@@ -32,7 +32,7 @@ class Query:
         kind: one of ``photos.choose.KINDS``.
         set_kind: one of ``PhotoSet.kinds``.
         rating: least rating.
-        broken: only what does not decode (True), or what does (False).
+        broken: only what does not decode or is suspect (True), or what is neither (False).
         album: name of an album; case and marks do not matter.
         folder: path of a folder inside the snapshot, raw bytes.
         duplicates: only what is there more than once: ``SAME`` contents, or ``ALIKE`` pictures.

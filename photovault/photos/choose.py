@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 from photovault.errors import UsageError
 from photovault.facts import PHOTO_KINDS, RAW_KINDS, SIDECAR_KINDS, VIDEO_KINDS
 from photovault.model import EntryKind
+from photovault.photos.goodness import why_bad
 from photovault.photos.rules import spec_of
 from photovault.photos.sets import ALIASES, PhotoSet, SetKind, Sort, format_of, sets_of, sort_of
 
@@ -73,7 +74,7 @@ class Filters:
         rating: stars, at least.
         text: words in name, title, description or keywords.
         set_kind: a kind of set.
-        broken: only what does not decode.
+        broken: only what does not decode, or is suspect.
         digests: SHA-256 of the files of which one must be it.
     """
 
@@ -175,7 +176,7 @@ class _Seen:
             and (wanted.rating is None or any((facts.rating or 0) >= wanted.rating for facts in self.facts))
             and _has_words(wanted.text, self._texts())
             and (wanted.set_kind is None or wanted.set_kind in self.kinds)
-            and (not wanted.broken or any(facts.broken for facts in self.facts))
+            and (not wanted.broken or any(map(why_bad, self.facts)))
             and (wanted.digests is None or not wanted.digests.isdisjoint(self.digests))
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from photovault.errors import PhotovaultError
@@ -155,4 +156,4 @@ def is_still(path: bytes, stamp: Stamp) -> bool:
 
 def by_name(name: bytes) -> Facts:
     """What the name alone says."""
-    return facts_of(lambda _offset, _length: b"", 0, os.fsdecode(name))
+    return replace(facts_of(lambda _offset, _length: b"", 0, os.fsdecode(name)), broken="")

@@ -1,6 +1,7 @@
 """What a file says of the photo or video that it is: its kind, and its facts, without decoding a pixel.
 
-1. The first bytes say which format it is; the name is never asked for that.
+1. The first bytes say which format it is; the name is never asked for that.  Where they are those of no picture and the
+   name is one's, that is said (``goodness.unlike``).
 2. A room of ``claims`` reads what the format carries: Exif, XMP, IPTC, movie headers; or, of a sidecar, what it says of
    its photo.
 3. Of all dates the most trustworthy wins, and of those the first named: the camera's original (Exif, XMP, IPTC,
@@ -26,6 +27,7 @@ from photovault.photos.claims import heif, jxl, png, quicktime, raw, sidecar, sm
 from photovault.photos.claims import jpeg as jpeg_claims
 from photovault.photos.claims.claims import NOTHING, Claims, quietly
 from photovault.photos.claims.dates import CONFIDENCE, Date, in_name
+from photovault.photos.goodness import unlike
 from photovault.photos.window import Reader, Unclear, Window
 
 if TYPE_CHECKING:
@@ -41,18 +43,20 @@ def facts_of(read_at: Reader, size: int, name: str) -> Facts:
     Raises:
         OSError: and whatever else ``read_at`` raises; nothing else, for any bytes.
     """
+    window = Window(read_at, size, _MAX_READS, _MAX_WORK)
     try:
-        kind, claims = _read(Window(read_at, size, _MAX_READS, _MAX_WORK))
+        kind, claims = _read(window)
+        broken = unlike(name, window.head, kind)
     except Unclear:
-        kind, claims = "", NOTHING
-    return _facts(kind, claims, min((*claims.dates, *in_name(name)), key=_rank, default=None))
+        kind, claims, broken = "", NOTHING, ""
+    return _facts(kind, claims, min((*claims.dates, *in_name(name)), key=_rank, default=None), broken)
 
 
 def _rank(date: Date) -> int:
     return date.rank
 
 
-def _facts(kind: str, claims: Claims, date: Date | None) -> Facts:
+def _facts(kind: str, claims: Claims, date: Date | None, broken: str) -> Facts:
     width, height = claims.size or (None, None)
     place = claims.place
     return Facts(
@@ -78,6 +82,7 @@ def _facts(kind: str, claims: Claims, date: Date | None) -> Facts:
         burst_id=claims.burst_id,
         motion=claims.motion,
         gain_map=bool(claims.gain_map),
+        broken=broken,
     )
 
 

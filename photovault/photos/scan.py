@@ -28,6 +28,11 @@ class Found(NamedTuple):
     kind: EntryKind
     mode: int
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is no link."""
+        return self.kind is EntryKind.FILE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFolder:
@@ -101,6 +106,8 @@ class Scanner:
         full = self.full(path)
         try:
             own = os.stat(full, follow_symlinks=not path)
+            if not path and parent_device is None:
+                parent_device = os.stat(os.path.dirname(full)).st_dev
             found = _Sorting(path, full, self._rules, own.st_dev)
             with os.scandir(full) as entries:
                 for entry in entries:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photovault.backup import jobs, run
+from photovault.backup import jobs, taking
 from photovault.photos.reading import LargeFile, read_batch
 from tests.support.devices import Computer
 
@@ -38,5 +38,5 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             super().__init__(path, options, **more)
 
     monkeypatch.setattr(jobs, "read_batch", spy)
-    monkeypatch.setattr(run, "LargeFile", Spy)
+    monkeypatch.setattr(taking, "LargeFile", Spy)
     return seen

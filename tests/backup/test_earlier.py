@@ -77,7 +77,8 @@ def test_a_device_that_forgot_who_it_was_finds_its_own_again_and_no_other(
     tmp_path: Path, sources: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = sources[1]
-    monkeypatch.setattr("photovault.app.runs.device_name", lambda: name)
+    monkeypatch.setattr("photovault.app.backing.device_name", lambda: name)
+    monkeypatch.setattr("photovault.app.guarding.device_name", lambda: name)
     name, computer = "laptop", Computer(tmp_path / "computer", tmp_path / "vault")
     computer.make_vault(password="a password for tests")
     configure(computer.folder, sources)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from photovault.app.backing import packs_jpegs
 from photovault.backup.packing import ROOM
 from photovault.errors import UsageError
 from photovault.photos.reading import BUFFER
@@ -165,11 +166,11 @@ def test_it_is_off_for_a_folder_and_on_for_a_remote_storage_unless_said_otherwis
     backup(computer, photos, "auto")
     assert eyes.packed == []
     made = computer.app()
-    assert not made._packs()
+    assert not packs_jpegs(made)
     computer.vault = "sftp://somebody@example.org/vault"
-    assert computer.app()._packs()
+    assert packs_jpegs(computer.app())
     (computer.folder / "config.toml").write_text("[backup]\ncodec = 'off'\n")
-    assert not computer.app()._packs()
+    assert not packs_jpegs(computer.app())
 
 
 def test_wanting_it_without_the_library_is_said_before_anything_is_stored(
@@ -182,4 +183,4 @@ def test_wanting_it_without_the_library_is_said_before_anything_is_stored(
     assert computer.snapshots() == []
     computer.vault = "sftp://somebody@example.org/vault"
     (computer.folder / "config.toml").write_text("")
-    assert not computer.app()._packs()
+    assert not packs_jpegs(computer.app())

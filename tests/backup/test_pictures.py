@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from photovault.app.sources import BackupRequest
-from photovault.backup import run
+from photovault.backup import run, taking
 from photovault.backup.pictures import FLOOR, SHARE, Budget, NoLimit, Nothing
 from photovault.photos.reading import BUFFER
 from tests.support.devices import Computer, Silent
@@ -63,7 +63,7 @@ def configure(computer: Computer, text: str) -> None:
 def dear(eyes: Record, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each thumbnail costs so much that no budget allows a second."""
     eyes.seconds = 1e6
-    monkeypatch.setattr(run, "BATCH_FILES", 1)
+    monkeypatch.setattr(taking, "BATCH_FILES", 1)
     monkeypatch.setattr(run, "AHEAD", 1)
     return
 
@@ -187,7 +187,7 @@ def test_when_it_is_enough_the_rest_is_left_and_the_snapshot_whole(
     computer: Computer, photos: Path, dear: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computer.backup(photos)
-    monkeypatch.setattr(run, "VISIT_FILES", 1)
+    monkeypatch.setattr(taking, "VISIT_FILES", 1)
     asked = []
 
     def enough() -> bool:

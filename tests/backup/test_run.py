@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import photovault.backup as backup_module
+from photovault.app import backing
 from photovault.app.sources import BackupRequest
-from photovault.backup import jobs, run
+from photovault.backup import jobs, run, taking
 from photovault.photos import reading
 from photovault.photos.reading import BUFFER, LargeFile
 from tests.support.devices import Computer, Silent
@@ -335,7 +335,7 @@ def test_a_source_that_goes_between_looking_and_doing_is_not_deleted(
 ) -> None:
     computer.backup(photos)
     put(photos / "2020" / "new.jpg", jpeg(50))
-    real = backup_module.plan_backup
+    real = backing.plan_backup
 
     def plan_then_unplug(*args, **more):
         made = real(*args, **more)
@@ -345,7 +345,7 @@ def test_a_source_that_goes_between_looking_and_doing_is_not_deleted(
         return made
 
     monkeypatch.setattr("photovault.backup.plan.KEPT_FILES", remembered)
-    monkeypatch.setattr(backup_module, "plan_backup", plan_then_unplug)
+    monkeypatch.setattr(backing, "plan_backup", plan_then_unplug)
     report = computer.backup(photos)
     assert report.problems
     assert report.snapshot.snapshot.counts.files == 3
@@ -470,7 +470,7 @@ def test_many_files_that_outgrow_their_room_at_once_are_read(
         return real(paths, buffer[:1000], options, **more)  # as if each had grown since it was seen
 
     monkeypatch.setattr(jobs, "read_batch", grown)
-    monkeypatch.setattr(run, "BATCH_FILES", 1)
+    monkeypatch.setattr(taking, "BATCH_FILES", 1)
     monkeypatch.setattr(jobs, "SMALL", 0)
     assert computer.backup(photos).problems == ()
     assert same_tree(back(computer, tmp_path) / "Pictures" / "many", photos / "many") == []
@@ -486,7 +486,7 @@ def test_a_large_file_that_was_emptied_is_kept_empty(
             os.truncate(name, 0)
             super().__init__(name, options, **more)
 
-    monkeypatch.setattr(run, "LargeFile", Emptied)
+    monkeypatch.setattr(taking, "LargeFile", Emptied)
     assert computer.backup(photos).totals.new == 4
     assert (back(computer, tmp_path) / "Pictures" / "movie.mp4").read_bytes() == b""
     assert path.stat().st_size == 0
@@ -495,7 +495,7 @@ def test_a_large_file_that_was_emptied_is_kept_empty(
 def test_a_file_too_large_for_one_entry_is_reported(
     computer: Computer, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "PARTS_MAX", 1)
+    monkeypatch.setattr(taking, "PARTS_MAX", 1)
     put(photos / "movie.mp4", bytes(BIG))
     (problem,) = computer.backup(photos).problems
     assert "larger than one file may be" in problem.what
@@ -506,7 +506,7 @@ def test_a_file_that_becomes_a_link_is_not_followed(
 ) -> None:
     secret = put(tmp_path / "secret", b"not yours")
     victim = photos / "2020" / "1.jpg"
-    real = backup_module.plan_backup
+    real = backing.plan_backup
 
     def plan_then_swap(*args, **more):
         made = real(*args, **more)
@@ -514,7 +514,7 @@ def test_a_file_that_becomes_a_link_is_not_followed(
         victim.symlink_to(secret)
         return made
 
-    monkeypatch.setattr(backup_module, "plan_backup", plan_then_swap)
+    monkeypatch.setattr(backing, "plan_backup", plan_then_swap)
     assert [one.path for one in computer.backup(photos).problems] == [str(victim)]
     assert not (back(computer, tmp_path) / "Pictures" / "2020" / "1.jpg").exists()
 
