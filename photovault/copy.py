@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
 AHEAD = 6  # objects under way: bounds memory to so many times 16 MiB
 _SEALED = tuple(fmt.PREFIX_OF.values())
+_SAID = ("snapshots/", "retention/")
 _SLOTS = "keys/"
-_WHICH = "see with `photovault check` which is right, and heal the other with `photovault check --repair-from`"
+_WHICH = "see with `photovault check` at both which is right; move the other aside, and copy again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +46,13 @@ class CopyPlan:
     """What is to be copied, in order; which key slots only the destination has; clear documents that differ.
 
     ``removed``: key slots that are not copied, because this computer removed them somewhere; ``fresh``: whether the
-    destination holds no vault yet.
+    destination holds no vault yet; ``forgotten``: how many objects are not copied, because they were forgotten there.
     """
 
     missing: tuple[Stored, ...]
     fresh: bool = False
     removed: tuple[str, ...] = ()
+    forgotten: int = 0
     extra: tuple[str, ...] = ()
     differing: tuple[str, ...] = ()
 
@@ -59,7 +61,8 @@ class CopyPlan:
 class CopyReport:
     """What a copy did: objects, bytes and snapshots copied; damaged objects of the source; slots only the copy has.
 
-    ``ways``: key slots that were copied to a vault that lacked them; ``removed``: those that were kept from it.
+    ``ways``: key slots that were copied to a vault that lacked them; ``removed``: those that were kept from it;
+    ``forgotten``: how many objects were not copied, because this device had removed them there.
     """
 
     objects: int
@@ -68,6 +71,7 @@ class CopyReport:
     damaged: tuple[Finding, ...]
     ways: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    forgotten: int = 0
     extra: tuple[str, ...] = ()
 
 
@@ -83,7 +87,8 @@ def plan_copy(source: Storage, target: Storage, vault_id: bytes) -> CopyPlan:
     here = listed(source)
     wanted = [Stored(name=name, size=size) for name, size in here.items() if there.get(name) != size]
     wanted.sort(key=lambda stored: (fmt.write_order(stored.name), stored.name))
-    differing = [stored.name for stored in wanted if stored.name in there and not stored.name.startswith(_SEALED)]
+    clear = [stored.name for stored in wanted if stored.name in there and not stored.name.startswith(_SEALED)]
+    differing = [name for name in clear if not _is_cut(source, target, name)]
     missing = [stored for stored in wanted if stored.name not in differing]  # there are few clear documents
     extra = sorted(name for name in there if name.startswith(_SLOTS) and name not in here)
     fresh = fmt.HEADER_NAME not in there
@@ -101,6 +106,18 @@ def leave_out(plan: CopyPlan, removed: frozenset[str]) -> CopyPlan:
     return replace(plan, missing=missing, removed=tuple(sorted(removed & {stored.name for stored in plan.missing})))
 
 
+def leave_forgotten(plan: CopyPlan, removed: frozenset[str]) -> CopyPlan:
+    """The plan without what this device ``removed`` at the destination.
+
+    Snapshots and records that were removed stay away.  Packs do so only if no snapshot is copied: without a key nobody can
+    tell whether a new one needs them again; what it does not need, the next forget removes.
+    """
+    said = tuple(stored for stored in plan.missing if not (stored.name in removed and stored.name.startswith(_SAID)))
+    if not any(stored.name.startswith(_SAID[0]) for stored in said):
+        said = tuple(stored for stored in said if stored.name not in removed or not stored.name.startswith(_SEALED))
+    return replace(plan, missing=said, forgotten=len(plan.missing) - len(said))
+
+
 def _present(target: Storage) -> dict[str, int]:
     try:
         return {stored.name: stored.size for stored in target.listing("") if fmt.is_name(stored.name)}
@@ -111,11 +128,20 @@ def _present(target: Storage) -> dict[str, int]:
         return {}
 
 
+def _is_cut(source: Storage, target: Storage, name: str) -> bool:
+    """Whether a copy that was interrupted left the beginning of a document and no more."""
+    with suppress(MissingError):
+        return source.get(name).startswith(target.get(name))
+    return False
+
+
 def _check_same(target: Storage, there: Iterable[str], vault_id: bytes) -> None:
     names = set(there)
+    found: set[bytes] = set()
     if fmt.HEADER_NAME in names:
-        found = {read_header(target).vault_id}
-    else:  # a copy that was interrupted: its slots came first
+        with suppress(DamageError):
+            found = {read_header(target).vault_id}
+    if not found:  # a copy that was interrupted: its slots came first
         found = {slot.vault_id for slot in read_slots(target)} if names else set()
         if not found and any(name.startswith(_SEALED) for name in names):
             raise DamageError(f"what is in {target.address} cannot be told to be this vault", "choose another place")
@@ -147,6 +173,7 @@ def run_copy(plan: CopyPlan, source: Storage, door: Door, workers: Workers, prog
         damaged=tuple(damaged),
         ways=() if plan.fresh else tuple(stored.name for stored in copied if stored.name.startswith(_SLOTS)),
         removed=plan.removed,
+        forgotten=plan.forgotten,
         extra=plan.extra,
     )
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photovault.copy import CopyReport, plan_copy, run_copy
+from photovault.copy import CopyPlan, CopyReport, leave_forgotten, plan_copy, run_copy
 from photovault.errors import DamageError, RefusedError, UnavailableError, UsageError
 from photovault.gate.door import Door, no_key
+from photovault.storage.base import Stored
 from photovault.storage.folder import FolderStorage
 from photovault.storage.memory import MemoryStorage
 from photovault.vault.vault import read_header
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from photovault.storage.base import Storage, Stored
+    from photovault.storage.base import Storage
 
 
 @pytest.fixture
@@ -241,3 +242,13 @@ def test_several_requests_are_under_way_and_never_too_many(computer: Computer, s
     target = Counting(MemoryStorage())
     copy(source, target, threads=3)
     assert 2 <= target.most <= 3
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_what_was_forgotten_there_stays_away_but_packs_come_with_a_new_snapshot(*, new: bool) -> None:
+    gone = ["packs/ab/ab" + "0" * 62, "index/" + "1" * 64, "snapshots/" + "2" * 64, "retention/" + "3" * 64]
+    other = ["keys/" + "4" * 32, *(["snapshots/" + "5" * 64] if new else [])]
+    plan = CopyPlan(missing=tuple(Stored(name=name, size=1) for name in (*gone, *other)))
+    left = leave_forgotten(plan, frozenset(gone))
+    assert [one.name for one in left.missing] == [*(gone[:2] if new else []), *other]
+    assert left.forgotten == (2 if new else 4)
