@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 from photovault.errors import DamageError, PhotovaultError, RefusedError, StorageError, UndecodableError
 from photovault.model import Entry, EntryKind, Problem
 from photovault.photos.choose import Hit
+from photovault.vault.batches import BATCH_FILES, Batch, Batches, Parts, contents
 from photovault.vault.format import shown
-from photovault.vault.places import windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,15 +34,11 @@ if TYPE_CHECKING:
     from photovault.progress import Progress
     from photovault.target import Pending, Target
     from photovault.vault.places import Place
-    from photovault.vault.reader import Fetcher, Reader
+    from photovault.vault.reader import Reader
     from photovault.workers import Workers
 
 PathParts = tuple[bytes, ...]
-Parts = dict[bytes, bytes | PhotovaultError]
 AHEAD = 24
-_BATCH_FILES = 64
-_BATCH_BYTES = 8 * 1024 * 1024
-_BATCHES = 8  # packs that files are gathered of at a time
 
 
 class Overwrite(StrEnum):
@@ -110,12 +106,7 @@ class _Found:
     parts: PathParts
 
 
-@dataclass(slots=True, kw_only=True)
-class _Job:
-    """Files for one worker, with the places of their parts."""
-
-    files: list[tuple[_Found, tuple[Place, ...], Decision]] = field(default_factory=list)
-    size: int = 0
+_Job = Batch[tuple[_Found, Decision]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,7 +273,7 @@ class _Restore:
         """
         with suppress(DamageError):  # whoever reads the folder says what is wrong with it
             self._prepare(map(self._reader.place, root[:1]))
-        gathered: dict[bytes, _Job] = {}
+        batches = Batches[tuple[_Found, Decision]]()
         for found, places, decision in self.wanted(root):
             if decision is Decision.KEEP:
                 self._tally.kept += 1
@@ -291,13 +282,8 @@ class _Restore:
                 self._link(found)
             else:
                 self._prepare(places)
-                pack = places[-1].pack if places else b""  # of a photo, that of the picture
-                size = sum(place.region.record.length for place in places)  # what the entry says may be a lie
-                yield from _full(gathered, pack, size)
-                job = gathered.setdefault(pack, _Job())
-                job.files.append((found, places, decision))
-                job.size += size
-        yield from gathered.values()
+                yield from batches.add((found, decision), places)
+        yield from batches.rest()
 
     def _prepare(self, places: Iterable[Place]) -> None:
         """What opens a pack is fetched while earlier files are still on their way: over a network that is a round trip."""
@@ -320,9 +306,9 @@ class _Restore:
         ready: Parts = {}
         if len(job.files) > 1:  # then all of them are small: parts of several files come in one request
             ready = self._fetcher.fetch(
-                place for _, places, decision in job.files if decision is Decision.WRITE for place in places
+                place for (_, decision), places in job.files if decision is Decision.WRITE for place in places
             )
-        return [self._write(found, places, decision, ready) for found, places, decision in job.files]
+        return [self._write(found, places, decision, ready) for (found, decision), places in job.files]
 
     def _write(
         self, found: _Found, places: tuple[Place, ...], decision: Decision, ready: Parts
@@ -336,7 +322,7 @@ class _Restore:
             return error
         try:
             digest = hashlib.sha256()
-            for data in _contents(self._fetcher, places, ready):
+            for data in contents(self._fetcher, places, ready):
                 digest.update(data)
                 pending.write(data)
             if digest.digest() != entry.digest:
@@ -363,7 +349,7 @@ class _Restore:
     def done(self, job: _Job, written: list[Pending | PhotovaultError | None]) -> None:
         """Take the answers of a worker."""
         failed: list[tuple[_Found, PhotovaultError]] = []
-        for (found, _, _), one in zip(job.files, written, strict=True):
+        for ((found, _), _), one in zip(job.files, written, strict=True):
             if one is None:
                 self._tally.kept += 1
             elif isinstance(one, PhotovaultError):
@@ -373,7 +359,7 @@ class _Restore:
             self._progress.advance(1, found.entry.size, found.path)
         for found, error in failed:  # last: it may end the run, and the others of this job are whole
             self._failed(found, error)
-        if len(self._pending) >= _BATCH_FILES:
+        if len(self._pending) >= BATCH_FILES:
             self._commit()
 
     def _failed(self, found: _Found, error: PhotovaultError) -> None:
@@ -437,25 +423,5 @@ class _Restore:
         )
 
 
-def _full(gathered: dict[bytes, _Job], pack: bytes, size: int) -> Iterator[_Job]:
-    """Jobs that are to be done before a file of so many bytes is added to the one of its pack."""
-    job = gathered.get(pack)
-    if job is not None and (job.size + size > _BATCH_BYTES or len(job.files) == _BATCH_FILES):
-        yield gathered.pop(pack)
-    elif job is None and len(gathered) == _BATCHES:
-        yield gathered.pop(next(iter(gathered)))  # the oldest
-
-
 def _inside(path: str, entry: Entry) -> str:
     return f"{path}/{shown(entry.name)}" if path else shown(entry.name)
-
-
-def _contents(fetcher: Fetcher, places: tuple[Place, ...], ready: Parts) -> Iterator[bytes]:
-    """The plaintext of a file, a window at a time; what is ``ready`` need not be fetched."""
-    for window in windows(places):
-        found = ready if all(place.region.record.part_id in ready for place in window) else fetcher.fetch(window)
-        for place in window:
-            data = found[place.region.record.part_id]
-            if isinstance(data, PhotovaultError):
-                raise data
-            yield data

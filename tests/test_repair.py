@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from photovault.app import keys
+from photovault.app.repairing import RepairRequest, repair_vault
 from photovault.check import parse_amount
 from photovault.errors import RefusedError, UsageError
 from photovault.storage.folder import FolderStorage
@@ -41,8 +43,11 @@ def computer(tmp_path: Path, photos: Path) -> Computer:
     return made
 
 
-def repair(computer: Computer, storage: Storage | None = None, data: str = "all") -> CheckReport:
-    return computer.app(storage).repair("usb", parse_amount(data), Silent())
+def repair(computer: Computer, storage: Storage | None = None, data: str = "all", source: str = "usb") -> CheckReport:
+    """From that copy alone."""
+    request = RepairRequest(amount=parse_amount(data), sources=(source,), everything=False)
+    report = repair_vault(computer.app(storage), request, Silent())
+    return replace(report.after, findings=(*report.after.findings, *report.problems))
 
 
 def objects(folder: Path) -> dict[str, bytes]:
@@ -172,8 +177,8 @@ def test_another_vault_heals_nothing(computer: Computer, tmp_path: Path) -> None
     stranger = Computer(tmp_path / "stranger", tmp_path / "other", seed="stranger")
     stranger.make_vault()
     with pytest.raises(UsageError, match="another vault"):
-        computer.app().repair(str(tmp_path / "other"), parse_amount("none"), Silent())
+        repair(computer, source=str(tmp_path / "other"))
     with pytest.raises(UsageError, match="itself"):
-        computer.app().repair(str(tmp_path / "main"), parse_amount("none"), Silent())
+        repair(computer, source=str(tmp_path / "main"))
     with pytest.raises(UsageError, match="no destination is called nowhere"):
-        computer.app().repair("nowhere", parse_amount("none"), Silent())
+        repair(computer, source="nowhere")

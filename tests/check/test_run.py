@@ -187,7 +187,9 @@ def test_a_damaged_pack_names_the_photos_it_costs_and_no_others(computer: Comput
     assert len(files) == 1
     assert files < {"Pictures/a.jpg", "Pictures/b.jpg", "Pictures/inner/c.jpg"}
     assert {file.partition(":")[0] for file in finding.files} == {id_[:8] for id_ in computer.snapshots(storage)}
-    assert computer.check(storage, "none").findings == ()
+    assert [one.where for one in computer.check(storage, "none").findings] == [large], (
+        "what was seen once is looked at again"
+    )
 
 
 def test_damage_to_padding_is_found_and_costs_nothing(computer: Computer, storage: MemoryStorage) -> None:
