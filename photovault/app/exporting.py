@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from photovault.app.importing import refuse_vault
-from photovault.app.runs import resolve
+from photovault.app.snapshots import resolve
 from photovault.crypto import age
 from photovault.errors import PhotovaultError, UsageError
 from photovault.export import ExportReport, SealedFile, new_file, plan_export, run_export

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from photovault.app.runs import resolve
+from photovault.app.snapshots import resolve
 from photovault.database import DamagedError
 from photovault.device import run_lock
 from photovault.library import Library

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from photovault.app.runs import newest_of, next_link, remember
 from photovault.app.session import device_name, program, utc_text
+from photovault.app.snapshots import newest_of, next_link, remember
 from photovault.device import DeviceKey
 from photovault.errors import RefusedError, StorageError, UsageError
 from photovault.vault import slots as key_slots
@@ -53,6 +53,7 @@ class KeyChange:
 def list_keys(app: App) -> tuple[list[KeyInfo], list[str]]:
     """Every way in, and what is wrong with those that are damaged."""
     with app.session(refresh=False) as session:
+        session.vault.only_snapshots()  # which tells of an older state: a way in that was removed may be back
         good, findings = session.vault.slots()
         tests = session.device.last_key_test
         infos = []
@@ -165,6 +166,9 @@ def _pick(session: Session, kind: str | None, which: str | None) -> Slot:
 
 
 def _remove(session: Session, slot: Slot) -> str:
+    # Not missing, though the newest snapshot lists it, if this run ends before there is one that does not.
+    session.device.leaving.setdefault(session.here, set()).add(slot.name)
+    session.device.save()
     try:
         session.vault.door.delete(slot.name)
     except StorageError as error:

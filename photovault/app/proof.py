@@ -4,7 +4,8 @@ The proof runs a backup several times, each time in a twin of this device: a cop
 the same randomness, the same keys, and an overlay that shows the vault as it was at the beginning and sends nothing.
 In the first run everything is off that must not matter (``switches``), in each further one one thing is on.  All make every
 thumbnail, since how many a backup has time for is no secret and differs from run to run.  Then what each would have sent
-is held beside what the first would have.  The vault, the state and the cache of this device stay as they are.
+is held beside what the first would have.  With parity, which is made of what was just stored, the sealed objects of one run at a
+time are kept in the cache folder meanwhile.  The vault, the state and the cache of this device stay as they are.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from photovault.audit.run import Subject
 from photovault.errors import GateError, PhotovaultError, RefusedError, UsageError
 from photovault.gate.ledger import read_ledger
 from photovault.model import Finding
+from photovault.storage.folder import FolderStorage
 from photovault.storage.overlay import OverlayStorage
 from photovault.vault.format import PREFIX_OF, ObjectKind
 from photovault.vault.reader import Reader
@@ -58,6 +60,7 @@ def audit(app: App, canaries: Sequence[str], progress: Progress) -> AuditReport:
     with app.session(refresh=False) as session, Workers(_THREADS) as workers:
         snapshots = tuple(session.vault.door.listing(PREFIX_OF[ObjectKind.SNAPSHOT]))
         session.findings = app.bring_up_to_date(session)
+        session.vault.snapshots()  # which tells of an older state
         subject = Subject(
             vault=session.vault,
             snapshots=snapshots,
@@ -185,8 +188,9 @@ def _run(
 ) -> dict[str, Seen]:
     """What a backup in a twin would send."""
     look = partial(witness, origin.session.vault.keyring)
-    storage = OverlayStorage(origin.app.storage, origin.present, look)
     shutil.rmtree(folder / "twin", ignore_errors=True)
+    kept = FolderStorage(folder / "twin" / "kept") if origin.app.config.vault.parity else None
+    storage = OverlayStorage(origin.app.storage, origin.present, look, kept)
     _copy(folder / "state of both", folder / "twin")
     twin = Twin(origin, folder / "twin", storage)
     for turn in turns:

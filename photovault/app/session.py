@@ -17,7 +17,8 @@ from photovault.app.settings import Setup, local_folder
 from photovault.catalog import Catalog
 from photovault.crypto.wrap import SALT_SIZE
 from photovault.device import NOTHING, DeviceKey, load_device, run_lock, write_private
-from photovault.errors import StorageError, UsageError
+from photovault.errors import RefusedError, StorageError, UsageError
+from photovault.evidence import Evidence
 from photovault.gate.door import Outbound
 from photovault.gate.ledger import Ledger
 from photovault.storage.glance import Glance
@@ -28,7 +29,7 @@ from photovault.vault.slots import NewSlot, Secrets
 from photovault.vault.vault import Vault, check_header, check_vacant, create, read_header, unlock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from photovault.crypto.keys import Keyring
@@ -38,11 +39,14 @@ if TYPE_CHECKING:
     from photovault.storage.base import Storage
     from photovault.vault.format import Slot
     from photovault.vault.pack import Unpack
+    from photovault.vault.vault import Snapshots
 
 _ID_SIZE = 16
 _KEY_SIZE = 32
 LEDGER_NAME = "ledger.jsonl"
 _CATALOG = "catalog.sqlite"
+_EVIDENCE = "evidence.sqlite"
+_LATE = 3600.0  # seconds after which others may have removed what a run relies on; every grace period is longer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +56,7 @@ class Session:
     Attributes:
         folder: where the state of the vault is, whichever destination was opened.
         here: the destination that was opened, as snapshots call it.
+        evidence: what this device saw with its own eyes at this destination.
     """
 
     vault: Vault
@@ -59,6 +64,7 @@ class Session:
     slot: Slot
     folder: Path
     here: str
+    evidence: Evidence
     findings: tuple[Finding, ...] = ()
 
 
@@ -88,12 +94,71 @@ class Opener(Setup):
             device = load_device(folder, self.world.random)
             ledger = self.ledger(folder, device)
             vault = Vault(storage, keyring, places, ledger, unpack=_unpacker(stack))
-            session = Session(vault=vault, device=device, slot=slot, folder=folder, here=place_of(storage))
+            evidence = self._evidence(folder, storage.address, lock=lock)
+            stack.callback(evidence.close)
+            for pack, parts in evidence.doubts().items():
+                places.doubt(pack, parts)
+            session = Session(
+                vault=vault, device=device, slot=slot, folder=folder, here=place_of(storage), evidence=evidence
+            )
+            vault.on_snapshots = partial(self.look, session)
+            vault.use_number = device.use
             if refresh:
+                vault.is_late = self._lateness()
                 session.findings = self.bring_up_to_date(session)
             if lock:
+                evidence.note_look(utc_text(self.world.now()))
+                self._tell_doubts(session)
                 vault.note_left_over()
             yield session
+
+    def look(self, session: Session, snapshots: Snapshots) -> None:
+        """Hold what the storage shows against what was seen before; whoever knows of other destinations does."""
+
+    def _evidence(self, folder: Path, address: str, *, lock: bool) -> Evidence:
+        """What was seen at a destination; a state folder that cannot be written must not keep anybody from his photos."""
+        try:
+            return Evidence(kept_at(folder, address) / _EVIDENCE)
+        except RefusedError:
+            if lock:
+                raise
+            return Evidence(None)
+
+    def _lateness(self) -> Callable[[], bool]:
+        """Whether so much time went by since now, by a clock that goes on while the computer sleeps, or was set."""
+        began = self.world.now()
+        return lambda: not 0 <= (self.world.now() - began).total_seconds() < _LATE
+
+    def note_damage(self, session: Session, bad: Mapping[bytes, Collection[bytes]], why: str) -> None:
+        """Remember parts that were found damaged: the next backup to this destination stores them again.
+
+        Args:
+            session: where that was seen.
+            bad: by pack, the ids of the parts; none means all of the pack.
+            why: in a few words.
+        """
+        when = utc_text(self.world.now())
+        for pack, parts in bad.items():
+            session.evidence.doubt(pack, parts, why, when)
+            session.vault.places.doubt(pack, parts)
+
+    def note_whole(self, session: Session, packs: Iterable[bytes]) -> None:
+        """Packs were found whole: what was doubted of them before counts again."""
+        doubts = session.evidence.doubts()
+        found = [pack for pack in packs if pack in doubts]
+        session.evidence.undoubt(found)
+        for pack in found:
+            session.vault.places.undoubt(pack)
+
+    def settle_doubts(self, session: Session) -> None:
+        """Write down which packs a run replaced by whole ones; what others found meanwhile stays."""
+        session.evidence.undoubt(session.vault.places.settled)
+
+    def _tell_doubts(self, session: Session) -> None:
+        """What is doubted since the last run must be read again; the run lock is held."""
+        if session.evidence.has_news:
+            self._distrust(session)
+            session.evidence.told()
 
     def ledger(self, folder: Path, device: Device | None = None) -> Ledger:
         """The ledger of everything that leaves for a vault, whose state is in ``folder``."""
@@ -134,6 +199,11 @@ class Opener(Setup):
             raise UsageError(f"{storage.address} holds another vault", "name a copy of this one")
         check_header(header, session.vault.keyring)
         with closing(self._places(header.vault_id, storage)) as places:
+            path = session.folder / _digest(storage.address) / _EVIDENCE
+            if path.exists():
+                with closing(Evidence(path)) as evidence:
+                    for pack, parts in evidence.doubts().items():
+                        places.doubt(pack, parts)
             yield Vault(storage, session.vault.keyring, places, unpack=session.vault.unpack)
 
     def _places(self, vault_id: bytes, storage: Storage) -> Places:
@@ -151,12 +221,17 @@ class Opener(Setup):
         """Compare what is remembered of the index with what the storage lists; returns what cannot be read of it."""
         forgotten = not session.vault.places.packs()  # then nobody can tell what went
         refreshed = session.vault.refresh()
-        if refreshed.vanished or forgotten:
+        if refreshed.vanished or refreshed.retired or forgotten:
             self._distrust(session)
         if refreshed.vanished:
-            lost = f"{refreshed.vanished} packs that were there before are missing or have another size"
+            one = refreshed.vanished == 1
+            lost = (
+                f"{refreshed.vanished:,} pack{'' if one else 's'} that {'was' if one else 'were'} there before "
+                f"{'is' if one else 'are'} missing or {'has' if one else 'have'} another size"
+            )
             self.warnings.append(f"{lost}; run `photovault check`")
-        self.warnings += [f"{one.where}: {one.what}; run `photovault check`" for one in refreshed.findings]
+        found = [f"{one.where}: {one.what}; run `photovault check`" for one in refreshed.findings]
+        self.warnings += [text for text in found if text not in self.warnings]
         session.vault.places.commit()  # only now: until here a crash would make the next run find the same again
         return refreshed.findings
 
@@ -287,6 +362,11 @@ def place_at(address: str) -> str:
 def _digest(address: str) -> str:
     """A short name for a folder of what is known of one destination."""
     return hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def kept_at(folder: Path, address: str) -> Path:
+    """Where in the state folder of a vault it is kept what this device knows of the destination at ``address``."""
+    return folder / _digest(address)
 
 
 def documents() -> dict[str, bytes]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from photovault.app.settings import Setup
+    from photovault.backup.guards import Guard
 
 IGNORE_FILE = ".photovaultignore"
 
@@ -27,6 +28,8 @@ class BackupRequest:
     Attributes:
         hold: absolute paths of files that still move and are left as they were.
         all_thumbnails: make every thumbnail that is missing, however long it takes.
+        reread: read every file again, whatever is known of it.
+        allowed: what a guard need not stop.
     """
 
     paths: Sequence[str] = ()
@@ -37,6 +40,8 @@ class BackupRequest:
     time: str | None = None
     hold: frozenset[bytes] = frozenset()
     all_thumbnails: bool = False
+    reread: bool = False
+    allowed: frozenset[Guard] = frozenset()
 
 
 def sources(setup: Setup, request: BackupRequest) -> list[SourceSpec]:

@@ -30,7 +30,7 @@ from photovault.watch.memory import give_back
 from photovault.watch.notify import Notify
 from photovault.watch.observer import Watched, Watcher
 from photovault.watch.power import Power
-from photovault.watch.run import Done, Faced
+from photovault.watch.run import Done, Drilled, Faced
 from photovault.watch.schedule import Allowed, Clocks
 from photovault.watch.standing import Standing, standing
 
@@ -88,6 +88,7 @@ class Watching:
                 self._world(),
                 self._place / MEMORY,
                 thumbnails=self._make_thumbnails,
+                drills=_Drills(self._fresh),
                 faces=_Faces(self._fresh, self._erase),
             )
             stack.enter_context(self._server(daemon))
@@ -197,7 +198,7 @@ class Watching:
             settle=watch.settle,
             max_delay=watch.max_delay,
             min_interval=watch.min_interval,
-            rescan=watch.rescan,
+            rescan=min(watch.rescan, watch.heartbeat or watch.rescan),
             poll=watch.poll,
             overdue=app.config.status.overdue,
             allowed=Allowed(quiet_hours=watch.quiet_hours, battery_min=watch.battery_min, on_metered=watch.on_metered),
@@ -211,7 +212,7 @@ class Watching:
             self._say("warning", {"destination": destination, "why": warning})
         if isinstance(report, BackupPlan):
             return Done(
-                problems=len(report.problems) - sum(bool(one.offline) for one in report.sources),
+                problems=len(report.problems) - sum(bool(one.offline) for one in report.sources) + made.suspect,
                 thumbnails_left=made.thumbnails_left,
             )
         return _done(report)
@@ -243,6 +244,27 @@ class Watching:
             say=self._say,
             wall=self._app.world.now,
         )
+
+
+class _Drills:
+    """Restoring photos of a destination; how many a slice left is remembered until the next one."""
+
+    def __init__(self, app: Callable[[], App]) -> None:
+        self._app = app
+        self._left: dict[str, int] = {}
+
+    def __call__(
+        self, destination: str, progress: Progress, enough: Callable[[], bool], /, *, again: bool
+    ) -> Drilled | None:
+        """See ``watch.daemon.Drills``."""
+        from photovault.app.drilling import drill_in_background
+
+        app = self._app().at(destination)
+        if not app.config.drill.background:
+            return None
+        done = drill_in_background(app, progress, enough, left=self._left.get(destination, 0), again=again)
+        self._left[destination] = done.left
+        return done
 
 
 class _Faces:
@@ -290,7 +312,9 @@ def _done(report: BackupReport) -> Done:
         snapshot=report.snapshot.id if report.is_new else "",
         files=report.totals.new + report.totals.changed + report.totals.moved,
         size=report.written.stored_bytes,
-        problems=len(report.problems) - sum(bool(one.offline) for one in report.snapshot.snapshot.sources),
+        problems=len(report.problems)
+        - sum(bool(one.offline) for one in report.snapshot.snapshot.sources)
+        + report.suspect,
         thumbnails_left=report.thumbnails.left,
     )
 

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photovault.app.runs import names_snapshot, resolve
+from photovault.app.snapshots import names_snapshot, resolve
 from photovault.cli.filters import Wanted, with_filters
 from photovault.cli.options import Call
 from photovault.cli.output import Output, amount, count
+from photovault.cli.state import newest_row, show_newer, show_newest
 from photovault.errors import UsageError
 from photovault.restore import Overwrite
 from photovault.vault.format import shown
 
 if TYPE_CHECKING:
     from photovault.app import App
+    from photovault.app.destinations import Around
     from photovault.model import Problem
     from photovault.restore import RestoreReport
     from photovault.vault.vault import NamedSnapshot
@@ -67,10 +69,22 @@ def command(
     rule = overwrite or Overwrite(made.config.restore.overwrite)
     choice = wanted.choice(paths, made)
     with out.meter("restoring") as meter:
-        one, report = made.restore(name, choice, Path(to).expanduser(), rule, meter, dry_run=dry_run)
+        target = Path(to).expanduser()
+        one, report = made.restore(
+            name, choice, target, rule, meter, dry_run=dry_run, before=lambda around: _show_before(out, around)
+        )
     out.warnings(made.warnings)
     _show(out, one, report, to, dry_run=dry_run)
     raise typer.Exit(DAMAGED if report.damaged else PARTLY if report.problems else 0)
+
+
+def _show_before(out: Output, around: Around) -> None:
+    """What somebody should know before it begins; alarms were told when the vault was opened."""
+    behind = around.here.behind if around.here is not None else 0
+    out.message("state", {"newest": newest_row(around), "behind": behind})
+    if not out.as_json:
+        show_newest(out, around)
+        show_newer(out, around)
 
 
 def split_arguments(made: App, what: list[str]) -> tuple[str, list[str]]:

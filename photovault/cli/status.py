@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from photovault.cli import proofs
 from photovault.cli.options import Call
 from photovault.cli.output import age, amount, count
+from photovault.cli.state import finding_rows, newest_row, show_findings, show_newest
 from photovault.config import MAIN
 from photovault.errors import NoVaultError, PhotovaultError, StorageError
 from photovault.watch.standing import BAD, Standing, since_when
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
+    from photovault.app import App
     from photovault.app.destinations import Remembered, Shown
-    from photovault.app.runs import Status
+    from photovault.app.standing import Status
     from photovault.app.watching import WatchState
     from photovault.cli.output import Output
 
@@ -40,23 +43,25 @@ def command(call: Call) -> None:
     """
     from photovault.app.watching import watch_state  # noqa: PLC0415 - not needed for --help
 
-    made, out = call.app(), call.output()
-    watch = watch_state(made)
+    made, out = call.app(tells=False), call.output()
+    watch, proven = watch_state(made), proofs.places(made)
+    wrong = next((one.wrong for one in proven if one.name == made.name), 0)
     try:
-        found = made.status(watch.known(made.name) if watch is not None else None)
+        found = made.status({**(watch.known(made.name) if watch is not None else {}), "damaged": wrong})
     except (StorageError, NoVaultError) as error:
         known = made.remembered()
         if watch is None and not known:
             raise
-        _show_away(out, watch, known, error)
+        _show_away(out, watch, known, error, proven)
         raise typer.Exit(PARTLY if watch is not None else error.exit_code) from None
     watch = watch.corrected(made.name, found.standing) if watch is not None else None
     pending = found.plan.totals.new + found.plan.totals.changed if found.plan is not None else None
     problems = list(found.plan.problems) if found.plan is not None else []
     own = found.own.snapshot if found.own is not None else None
-    rolled_back = any(one.rolled_back for one in found.destinations)
+    rolled_back = found.signs or any(one.rolled_back for one in found.destinations)
     safe = not found.overdue and found.standing not in BAD and not found.snapshots.damaged
-    safe = safe and not rolled_back and not _bad(watch)
+    safe = safe and not rolled_back and not _bad(watch) and not any(one.wrong for one in proven)
+    files = _files(made, found)
     out.document(
         {
             "vault": made.storage.address,
@@ -74,14 +79,30 @@ def command(call: Call) -> None:
             "problems_last_backup": own.problems if own else 0,
             "problems": [{"path": one.path, "what": one.what, "hint": one.hint} for one in problems],
             "destinations": [_row(one) for one in found.destinations],
+            "proven": {one.name: proofs.row(one.proven, files.get(one.name, 0)) for one in proven},
+            "fingerprint": found.fingerprint or None,
+            "newest": newest_row(found.around),
+            "signs": finding_rows(found.signs),
+            "notes": finding_rows(found.notes),
             "watch": _watch_row(watch),
         }
     )
     out.warnings(made.warnings)
     _show(out, found, pending)
+    proofs.show(out, proven, files)
     _show_watch(out, watch)
     out.problems(problems, "not protected")
     raise typer.Exit(0 if safe else PARTLY)
+
+
+def _files(made: App, found: Status) -> dict[str, int]:
+    """How many files the newest snapshot of this device holds at each destination, as far as that is known."""
+    if found.own is None:
+        return {}
+    device = found.own.snapshot.device_id
+    there = {one.name: one.newest.snapshot for one in found.destinations if one.newest is not None}
+    files = {name: one.counts.files for name, one in there.items() if one.device_id == device}
+    return {**files, made.name: found.own.snapshot.counts.files}
 
 
 def _row(one: Shown) -> dict[str, object]:
@@ -92,6 +113,7 @@ def _row(one: Shown) -> dict[str, object]:
         "time": one.newest.snapshot.time if one.newest else None,
         "snapshots": one.snapshots,
         "behind": one.behind,
+        "fingerprint": one.fingerprint or None,
         "rolled_back": [finding.what for finding in one.rolled_back],
         "problem": one.problem or None,
     }
@@ -109,7 +131,13 @@ def _watch_row(watch: WatchState | None) -> dict[str, object] | None:
     return {**watch.status, "running": watch.running, "answers": watch.answers, "destinations": places}
 
 
-def _show_away(out: Output, watch: WatchState | None, known: list[Remembered], error: PhotovaultError) -> None:
+def _show_away(
+    out: Output,
+    watch: WatchState | None,
+    known: list[Remembered],
+    error: PhotovaultError,
+    proven: Sequence[proofs.Place],
+) -> None:
     """The vault cannot be asked: what this device and its daemon know is all there is."""
     out.document(
         {
@@ -117,12 +145,14 @@ def _show_away(out: Output, watch: WatchState | None, known: list[Remembered], e
             "error": error.what,
             "hint": error.hint,
             "destinations": [asdict(one) for one in known],
+            "proven": {one.name: proofs.row(one.proven, 0) for one in proven},
             "watch": _watch_row(watch),
         }
     )
     out.always(f"NOT REACHED: {error.what}; {error.hint}")
     for one in known:
         out.always(f"  {one.name} ({one.address}), not asked: {_memory(one)}")
+    proofs.show(out, proven, {})
     _show_watch(out, watch)
 
 
@@ -137,6 +167,7 @@ def _memory(one: Remembered) -> str:
 _DOING = {
     "backup": "backing up to {}",
     "thumbnails": "making thumbnails for {}",
+    "drill": "proving photos at {}",
     "faces": "looking for faces",
 }
 
@@ -165,8 +196,11 @@ def _show_watch(out: Output, watch: WatchState | None) -> None:
         word = how.upper() if how in BAD else how
         began = since_when(one, how) if how in BAD else ""
         since = f" since {began[:16]} UTC" if began else ""
-        lost = f"could not be read: {one['problems']}" if one.get("problems") else ""
-        why = "; ".join(filter(None, (one.get("error"), lost, f"waits: {one['waits']}" if one.get("waits") else "")))
+        lost = f"could not be read, or is suspect: {one['problems']}" if one.get("problems") else ""
+        hurt = f"a drill found photos not as they were: {one['damaged']}" if one.get("damaged") else ""
+        why = "; ".join(
+            filter(None, (one.get("error"), hurt, lost, f"waits: {one['waits']}" if one.get("waits") else ""))
+        )
         again = f"; tried again in {one['next_try']} s" if one.get("next_try") else ""
         out.always(f"  {one['name']}: {word}{since}{': ' if why else ''}{why}{again}")
     for path in status.get("away", ()):
@@ -191,28 +225,35 @@ def _said(one: Shown) -> str:
     return f"{newest}, {count(one.behind, 'snapshot')} behind; run `photovault copy {source}--to {one.name}`"
 
 
-def _show_destinations(out: Output, destinations: Iterable[Shown]) -> None:
-    for one in destinations:
+def _show_signs(out: Output, found: Status) -> None:
+    """What each destination shows; what is amiss with the only one is told like everywhere else."""
+    for one in found.destinations:
         out.always(f"  {one.name} ({one.address}): {_said(one)}")
         for finding in one.rolled_back:
-            out.warn(f"ROLLED BACK: {one.name}: {finding.what}; {finding.hint}")
+            out.alarm(f"ROLLED BACK: {one.name}: {finding.what}; {finding.hint}")
+    told = {finding.what for one in found.destinations for finding in one.rolled_back}
+    left = [one for one in found.signs if not (found.destinations and one.where) and one.what not in told]
+    show_findings(out, left, found.notes)
 
 
 def _show(out: Output, found: Status, pending: int | None) -> None:
     if found.own is None or found.age_seconds is None:
-        out.always("NOT PROTECTED: this device has made no backup yet; run `photovault backup`")
-        _show_destinations(out, found.destinations)
+        none = "this device has made no backup yet" if found.around.is_stranger else "no backup of this device is there"
+        out.always(f"NOT PROTECTED: {none}; run `photovault backup`")
+        show_newest(out, found.around)
+        _show_signs(out, found)
         return
     own = found.own.snapshot
     word = "OVERDUE" if found.overdue else found.standing.upper() if found.standing in BAD else "protected"
+    word = "IN DOUBT" if found.signs else word
     out.always(
         f"{word}: last backup {age(found.age_seconds)}, {count(own.counts.files, 'file')}, {amount(own.counts.size)}"
     )
-    out.line(f"  {count(len(found.snapshots.found), 'snapshot')} in the vault")
+    out.line(f"  {count(len(found.snapshots.found), 'snapshot')} in the vault, fingerprint {found.fingerprint}")
     if pending:
         out.always(f"  {count(pending, 'file')} new or changed since then wait for the next backup")
     if own.problems:
         out.always(f"  {count(own.problems, 'problem')} in the last backup; run `photovault backup -n` to see them")
-    _show_destinations(out, found.destinations)
+    _show_signs(out, found)
     for finding in found.snapshots.damaged:
         out.always(f"  damaged: {finding.where}: {finding.what}; run `photovault check`")

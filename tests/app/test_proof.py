@@ -9,7 +9,7 @@ import pytest
 from photovault.app.proof import audit, two_run
 from photovault.app.sources import BackupRequest
 from photovault.app.switches import switches
-from photovault.backup import run
+from photovault.backup import taking
 from tests.backup.test_packing import photo
 from tests.support.devices import Computer, Silent
 from tests.support.photos import put
@@ -45,7 +45,7 @@ def test_two_runs_make_the_same_thumbnails_and_packs_whatever_time_they_have(
     backed_up: bool,
 ) -> None:
     eyes.seconds = 1e6
-    monkeypatch.setattr(run, "BATCH_FILES", 1)
+    monkeypatch.setattr(taking, "BATCH_FILES", 1)
     if backed_up:
         computer.app().backup(request_of_all, Silent())
         put(tmp_path / "Pictures" / "new.jpg", photo(20))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from photovault.app.runs import names_snapshot, resolve
 from photovault.app.session import parse_time, utc_text
+from photovault.app.snapshots import names_snapshot, resolve
 from photovault.app.sources import BackupRequest
+from photovault.backup import BackupPlan, BackupReport
 from photovault.device import run_lock
 from photovault.errors import BusyError, GuardError, NoVaultError, PhotovaultError, UsageError, WrongKeyError
 from photovault.model import Counts, Snapshot
+from photovault.photos import reading
 from photovault.vault.vault import NamedSnapshot, Snapshots
 from tests.support.devices import Computer, Silent
 from tests.support.photos import jpeg, put
@@ -206,3 +209,79 @@ def test_the_clock_of_the_world_is_in_utc(computer: Computer, photos: Path) -> N
     time = computer.backup(photos).snapshot.snapshot.time
     assert datetime.fromisoformat(time).tzinfo == UTC
     assert time.startswith("2024-05-04T12:")
+
+
+# Heartbeats
+
+
+def watched(computer: Computer) -> BackupReport | BackupPlan:
+    """What the daemon does now and then."""
+    return computer.app().backup_if_changed(BackupRequest(), Silent())
+
+
+@pytest.fixture
+def daily(computer: Computer, photos: Path) -> Computer:
+    """A computer whose photos are backed up and do not change."""
+    (computer.folder / "config.toml").write_text(f"[[sources]]\npath = '{photos}'\n")
+    assert isinstance(watched(computer), BackupReport)
+    return computer
+
+
+def test_once_a_day_a_snapshot_says_that_nothing_changed(daily: Computer) -> None:
+    (first,) = daily.snapshots()
+    for hours, made in ((20, 0), (3, 1), (1, 0), (24, 1)):
+        daily._now.now += timedelta(hours=hours)
+        known = len(daily.snapshots())
+        done = watched(daily)
+        assert len(daily.snapshots()) - known == made
+        if isinstance(done, BackupReport):
+            assert (done.totals.new, done.totals.changed, done.written.objects, done.is_new) == (0, 0, 1, True)
+    with daily.app().browse() as (found, _):
+        assert {one.snapshot.root for one in found.found} == {found.found[0].snapshot.root}
+        assert found.found[0].id == first
+
+
+def test_a_heartbeat_costs_one_small_object(daily: Computer, tmp_path: Path) -> None:
+    before = {path for path in (tmp_path / "vault").rglob("*") if path.is_file()}
+    daily._now.now += timedelta(days=1)
+    watched(daily)
+    (one,) = {path for path in (tmp_path / "vault").rglob("*") if path.is_file()} - before
+    assert (one.parent.name, one.stat().st_size) == ("snapshots", 16 * 1024)
+
+
+@pytest.mark.parametrize(("every", "made"), [("0s", 0), ("1h", 1), ("30d", 0)])
+def test_how_often_is_configured(daily: Computer, every: str, made: int) -> None:
+    with (daily.folder / "config.toml").open("a") as config:
+        config.write(f"[watch]\nheartbeat = '{every}'\n")
+    daily._now.now += timedelta(days=3)
+    watched(daily)
+    assert len(daily.snapshots()) == 1 + made
+
+
+def test_what_can_never_be_read_stops_no_heartbeat(
+    daily: Computer, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(photos / "locked.jpg", jpeg(5))
+
+    def refuse(_path: bytes) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(reading, "open_quietly", refuse)
+    made = []
+    for hours in (1, 1, 24, 1, 24):
+        daily._now.now += timedelta(hours=hours)
+        known = len(daily.snapshots())
+        watched(daily)
+        made.append(len(daily.snapshots()) - known)
+    assert made == [1, 0, 1, 0, 1]
+
+
+def test_a_storage_that_stopped_in_time_is_told_by_the_next_run(daily: Computer, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "vault", tmp_path / "frozen")
+    daily._now.now += timedelta(days=1)
+    watched(daily)
+    shutil.rmtree(tmp_path / "vault")
+    (tmp_path / "frozen").rename(tmp_path / "vault")
+    app = daily.app()
+    app.backup_if_changed(BackupRequest(), Silent())
+    assert any("older state" in warning for warning in app.warnings)

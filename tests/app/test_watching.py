@@ -71,6 +71,16 @@ def test_a_broken_configuration_changes_nothing_not_even_for_the_next_backup(hou
     assert house.watching._fresh().config is config
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("", 86400), ("rescan = '7d'", 86400), ("rescan = '7d'\nheartbeat = '0s'", 7 * 86400), ("heartbeat = '2h'", 7200)],
+)
+def test_a_heartbeat_needs_a_look(house: SimpleNamespace, text: str, seconds: int) -> None:
+    configure(house, f"[watch]\n{text}\n")
+    house.watching._obey(house.daemon)
+    assert [orders.rescan for orders in house.orders] == [seconds]
+
+
 def test_each_profile_has_a_daemon_of_its_own(tmp_path):
     computer = Computer(tmp_path / "device", tmp_path / "vault")
     places = {place(computer.app(**settings)) for settings in ({}, {"profile": "nas"}, {"profile": "usb"})}
@@ -208,6 +218,19 @@ def test_what_stays_out_of_reach_makes_no_snapshot_at_each_look_and_is_told_of_e
     report = computer.restore(tmp_path / "back")
     assert (report.restored, report.damaged) == (4, ())
     assert (tmp_path / "back" / "photos" / "held" / "locked.jpg").read_bytes() == jpeg(5)
+
+
+def test_a_daemon_logs_that_the_storage_shows_an_older_state(tmp_path: Path) -> None:
+    computer, vault = Computer(tmp_path / "computer", tmp_path / "vault"), tmp_path / "vault"
+    put(tmp_path / "photos" / "a.jpg", jpeg(1))
+    (computer.folder / "config.toml").write_text(f"[[sources]]\npath = '{tmp_path / 'photos'}'\n")
+    computer.make_vault()
+    said: list[tuple[str, dict[str, object]]] = []
+    watching = Watching(computer.app(), lambda what, more: said.append((what, dict(more))))
+    (newest,) = [watching._backup("main", frozenset(), Silent()).snapshot]
+    (vault / "snapshots" / newest).unlink()
+    watching._backup("main", frozenset(), Silent())
+    assert [what for what, more in said if newest[:8] in str(more["why"])] == ["warning"]
 
 
 def test_without_thumbnails_in_the_configuration_none_is_left(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def test_snapshots_for_people_and_programs(photovault: Callable, photos: Path) -
     lines = photovault("snapshots").out.splitlines()
     assert lines[0].startswith(f"{older['id'][:8]}  2024-05-04 12:00 UTC")
     assert lines[0].endswith("P  [first]")
-    assert len(lines) == 2
+    assert "no change" in lines[1]
+    assert lines[2:] == [f"fingerprint: {photovault('snapshots', '--json').json['fingerprint']}"]
 
 
 def test_a_damaged_snapshot_is_named_and_the_others_listed(photovault: Callable, vault: Path, photos: Path) -> None:

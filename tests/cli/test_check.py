@@ -100,7 +100,7 @@ def test_a_roll_back_is_noticed(photovault: Callable, vault: Path, packs: list[P
     assert photovault("check").code == 0
     snapshots[0].unlink()
     done = photovault("check")
-    assert (done.code, "is missing" in done.err) == (13, True)
+    assert (done.code, "hides what it showed before" in done.err) == (13, True)
 
 
 def test_a_changed_document_is_noticed(photovault: Callable, vault: Path, packs: list[Path]) -> None:
@@ -137,3 +137,40 @@ def test_damage_names_the_copies_that_may_mend_it(photovault: Callable, packs: l
     done = photovault("check", "--vault", "usb", "--data", "all")
     assert "another copy may mend it: photovault check --vault usb --data all --repair-from main\n" in done.err
     assert photovault("check", "--vault", "usb", "--data", "all", "--repair-from", "main").code == 0
+
+
+def test_a_repair_says_what_it_did_and_what_is_lost_photo_by_photo(
+    photovault: Callable, packs: list[Path], tmp_path: Path
+) -> None:
+    os.rename(tmp_path / "P" / "b.jpg", tmp_path / "b.jpg")
+    for pack in packs:
+        spoil(pack, 100_000)
+    done = photovault("check", "--repair", "--dry-run")
+    assert (done.code, "would read 1 photo of this computer again" in done.out) == (13, True)
+    assert photovault("check", "--data", "all").code == 13, "nothing was changed"
+    done = photovault("check", "--repair")
+    assert done.code == 13
+    assert "made whole: 1 object, from its own parts" in done.out
+    assert "stored again: 1 part from 1 photo on this computer" in done.out
+    assert "lost: 1 photo in 1 snapshot" in done.err
+    assert "    P/b.jpg: in " in done.err
+    assert "; no snapshot has a good one" in done.err
+    assert "a.jpg" not in done.err
+    value = photovault("check", "--repair", "--json").json
+    assert [(one["path"], one["good"], len(one["snapshots"])) for one in value["lost"]] == [("P/b.jpg", None, 1)]
+    os.rename(tmp_path / "b.jpg", tmp_path / "P" / "b.jpg")
+    done = photovault("check", "--repair")
+    assert (done.code, "nothing is lost any more" in done.out, done.err) == (0, True, "")
+    done = photovault("check", "--repair")
+    assert (done.code, "no damage found" in done.out, done.err) == (0, True, "")
+
+
+def test_a_repair_alone_reads_all_data(photovault: Callable, packs: list[Path]) -> None:
+    assert photovault("check", "--repair", "--json").json["packs_read"] == len(packs)
+    assert photovault("check", "--repair", "--data", "none", "--json").json["packs_read"] == 0
+
+
+def test_what_goes_with_a_repair_and_what_does_not(photovault: Callable, vault: Path, packs: list[Path]) -> None:
+    assert photovault("check", "--dry-run").code == 2
+    assert photovault("check", "--repair", "--keyless", vault).code == 2
+    assert photovault("check", "--repair", "--repair-from", "nowhere").code == 2

@@ -183,7 +183,7 @@ def test_repair_from_another_copy(photovault: Callable, photos: Path, vault: Pat
         pack.write_bytes(b"x" * pack.stat().st_size)
     assert photovault("check", "--vault", "usb", "--data", "all").code == 13
     done = photovault("check", "--vault", "usb", "--data", "all", "--repair-from", "main")
-    assert (done.code, "put back from the other copy" in done.out, "no damage left" in done.out) == (0, True, True)
+    assert (done.code, "made whole: 1 object, from main" in done.out, "no damage left" in done.out) == (0, True, True)
     assert files(tmp_path / "usb") == files(vault)
     assert photovault("check", "--repair-from", "usb", "--json").json["healed"] == []
 

@@ -104,6 +104,19 @@ def test_status_lines_of_a_long_command(capsys: pytest.CaptureFixture[str], monk
     assert "secret" not in said
 
 
+def test_each_step_of_a_long_command_begins_at_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 0.0, 1.0, 1.0, 2.0])
+    monkeypatch.setattr(output.time, "monotonic", lambda: next(clock))
+    with talk(as_json=True).meter("backing up") as meter:
+        for step in (4, 2):
+            meter.total(step, 100 * step)
+            meter.advance(1, 100, "x")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["files_done"], one["files_total"], one["bytes_done"]) for one in lines] == [(1, 4, 100), (1, 2, 100)]
+
+
 def test_a_bar_shows_a_name_that_cannot_steer_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     out = Output(as_json=False, quiet=False, verbose=0, bars=True)
     with out.meter("backing up") as meter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -92,12 +93,37 @@ def test_what_cannot_be_read_is_incomplete_until_it_can(photovault: Callable, ph
     assert photovault("status", "--json").json["state"] == "protected"
 
 
+def test_a_suspect_photo_is_incomplete_until_somebody_says_what_is_good(photovault: Callable, photos: Path) -> None:
+    (path,) = photos.rglob("*.jpg")
+    photovault("backup")
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes()[:-10] + bytes(10))
+    os.utime(path, ns=times)
+    assert photovault("backup").code == 3
+    done = photovault("status")
+    assert (done.code, done.out.startswith("INCOMPLETE: ")) == (3, True)
+    assert "suspect of bit rot: 1 file" in done.out + done.err
+    photovault("backup", "--allow", "suspect")
+    assert photovault("status").code == 0
+
+
+def test_what_will_stop_the_next_backup_is_told(photovault: Callable, photos: Path) -> None:
+    for number in range(30):
+        put(photos / f"more{number}.jpg", jpeg(number))
+    photovault("backup")
+    for number in range(30):
+        (photos / f"more{number}.jpg").unlink()
+    done = photovault("status")
+    assert "the next backup will stop: 30 of 31 files" in done.out + done.err
+
+
 def test_a_snapshot_from_the_future_is_told_as_such(photovault: Callable, photos: Path) -> None:
     photovault("backup", "--time", "2999-01-01T00:00:00Z")
     done = photovault("status")
     assert (done.code, "days in the future (a clock is or was wrong)" in done.out) == (3, True)
     assert "just now" not in done.out
-    photovault("backup")
+    assert photovault("backup").code == 15  # the clock may have jumped back
+    photovault("backup", "--allow", "clock")
     assert photovault("status").code == 0
 
 
@@ -150,3 +176,43 @@ def test_a_vault_that_is_away_leaves_what_is_remembered_of_its_copies(
     assert (value["protected"], bool(value["error"]), value["watch"]) == (False, True, None)
     assert (main["has_newest"], usb["has_newest"], new["has_newest"]) == (True, False, False)
     assert (main["sent"] > usb["sent"], new["snapshot"], new["sent"]) == (True, "", "")
+
+
+def test_damage_that_a_check_found_is_told_until_it_is_mended(photovault: Callable, photos: Path, vault: Path) -> None:
+    photovault("backup")
+    pack = max((one for one in (vault / "packs").rglob("*") if one.is_file()), key=lambda one: one.stat().st_size)
+    whole = pack.read_bytes()
+    pack.chmod(0o600)
+    pack.write_bytes(whole[:50] + bytes(2000) + whole[2050:])
+    assert photovault("check", "--data", "all").code == 13
+    done = photovault("status")
+    assert (done.code, done.out.startswith("IN DOUBT: ")) == (3, True)
+    assert "ALARM: 1 pack in the vault found damaged, and not mended yet" in done.out + done.err
+    assert "run `photovault check --repair`" in done.out + done.err
+    with (photos.parent / "device" / "config.toml").open(
+        "a"
+    ) as config:  # what is told beside several destinations, too
+        config.write(f"[[destinations]]\nname = 'usb'\nurl = '{photos.parent / 'usb'}'\n")
+    done = photovault("status")
+    assert "ALARM: 1 pack in the vault found damaged" in done.out + done.err
+    assert photovault("check", "--repair").code == 0
+    done = photovault("status")
+    assert (done.code, "damaged" in done.out + done.err) == (0, False)
+
+
+def test_what_a_check_found_lost_is_told_until_a_check_finds_it_again(
+    photovault: Callable, photos: Path, vault: Path
+) -> None:
+    photovault("backup")
+    whole = {one: one.read_bytes() for one in (vault / "packs").rglob("*") if one.is_file()}
+    for pack in whole:
+        pack.unlink()
+    assert photovault("check").code == 13
+    for _ in range(2):
+        done = photovault("status")
+        assert (done.code, done.out.startswith("IN DOUBT: ")) == (3, True)
+        assert "in the vault could not be restored at the check of " in done.out + done.err
+    for pack, data in whole.items():
+        pack.write_bytes(data)
+    assert photovault("check").code == 0
+    assert photovault("status").code == 0
