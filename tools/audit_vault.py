@@ -10,13 +10,13 @@ counts their bytes as not accounted for.
 
 1. Every file and folder below VAULT must have a name that the format knows.
 2. The secret opens a key slot, the slot the root keys. Every slot and vault.json must have the MAC of a root.
-3. Every pack, index and snapshot is opened, every region of it, so that each byte is either derived from what is inside
+3. Every pack, index, snapshot, retention record and parity object is opened, every region of it, so that each byte is either derived from what is inside
    (salt, commitment, tags, zeros of the padding) or a byte of a part. A part must be what its id says; a zlib stream
    must be the one that zlib itself makes of its contents; a JPEG XL file must hold no boxes but those of a packed JPEG,
-   and a thumbnail no chunks of WebP but those of a picture.
+   and a thumbnail no chunks of WebP but those of a picture. Parity is computed again from the packs that it protects.
 4. From each snapshot down, every listing field must be one that the format names, every file have its size and SHA-256.
    What a JPEG has beside the parts that it was made of must stand in a file before these parts.
-   Whatever part no snapshot leads to is named, and so is an index that describes a pack otherwise than the pack does.
+   Whatever part no snapshot leads to is named, unless retention records say that snapshots were forgotten (counted); and so is an index that describes a pack otherwise than the pack does.
 
 Guarantee: with exit code 0 the vault holds files, their listings, and nothing else but the fields counted in the table.
 Not guaranteed: that nothing was taken away (`photovault check` looks for that); that no message hides in what the
@@ -47,6 +47,7 @@ import tempfile
 import unicodedata
 import zlib
 from collections import Counter, defaultdict
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -66,10 +67,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 Json = dict[str, Any]
-PACK, INDEX, SNAPSHOT = 1, 2, 3
-PARTS = {1: "file content", 2: "listings", 3: "index", 4: "snapshot", 6: "thumbnails"}
+PACK, INDEX, SNAPSHOT, RETENTION, PARITY = 1, 2, 3, 4, 5
+PARTS = {
+    1: "file content",
+    2: "listings",
+    3: "index",
+    4: "snapshot",
+    6: "thumbnails",
+    8: "retention",
+    10: "parity maps",
+    11: "parity",
+}
 CONTENT, LISTING, THUMBNAIL = 1, 2, 6
-HOME = {1: PACK, 2: PACK, 3: INDEX, 4: SNAPSHOT, 6: PACK}  # the object kind of each part kind
+HOME = {
+    1: PACK,
+    2: PACK,
+    3: INDEX,
+    4: SNAPSHOT,
+    6: PACK,
+    8: RETENTION,
+    10: PARITY,
+    11: PARITY,
+}  # the object kind of each part kind
 PLAIN, ZLIB, JXL, JXL_MORE = 0, 1, 3, 4  # codecs
 GROUP_MAX = 1 << 25  # bytes of a JPEG that is stored as JPEG XL
 CLEAR = struct.Struct("<6sBBII32s32s")  # magic, version, kind, epoch, zero, salt, commitment
@@ -79,10 +98,12 @@ INDEX_PACK, INDEX_RECORD = struct.Struct("<32sII"), struct.Struct("<32sBBHII")
 TAG, PARTS_AT, SIZE_MIN, SIZE_MAX, PART_MAX = 16, 112, 1 << 14, 1 << 24, 1 << 22
 
 DOCUMENTS = {"FORMAT.md", "RECOVER.txt", "recover.py"}
-SEALED = {"packs": PACK, "index": INDEX, "snapshots": SNAPSHOT}
-FOLDERS = r"(|keys|packs|packs/[0-9a-f]{2}|index|snapshots|tmp)"
+SEALED = {"packs": PACK, "index": INDEX, "snapshots": SNAPSHOT, "retention": RETENTION, "parity": PARITY}
+FOLDERS = r"(|keys|packs|packs/[0-9a-f]{2}|index|parity|retention|snapshots|tmp)"
 IN_CLEAR = r"vault\.json|keys/[0-9a-f]{32}|FORMAT\.md|RECOVER\.txt|recover\.py"
-NAMES = rf"packs/(?P<two>[0-9a-f]{{2}})/(?P=two)[0-9a-f]{{62}}|(index|snapshots)/[0-9a-f]{{64}}|{IN_CLEAR}"
+NAMES = (
+    rf"packs/(?P<two>[0-9a-f]{{2}})/(?P=two)[0-9a-f]{{62}}|(index|parity|retention|snapshots)/[0-9a-f]{{64}}|{IN_CLEAR}"
+)
 
 
 def raw(name: object) -> bytes:
@@ -123,11 +144,20 @@ SNAPSHOT_FIELDS = {
     "sources": [{"label": raw, "offline": (True, False), "path": TEXT}], "tags": [TEXT],
     "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", "version": 1,
 }
+RETENTION_FIELDS = {
+    "device": {"id": RANDOM, "name": TEXT}, "grace": U63, "indexes": [DIGEST], "packs": [DIGEST], "parity": [DIGEST],
+    "pins": [DIGEST], "snapshots": [{"device": RANDOM, "name": DIGEST, "number": NUMBER}],
+    "time": SNAPSHOT_FIELDS["time"], "version": 1,
+}
 ENTRY = {"kind": "file|folder|link", "mode": MODE, "mtime": MTIME, "name": raw}
 FILE = {"parts": [DIGEST], "sha256": DIGEST, "size": U63}
+PARITY_MAP = {
+    "length": range(1, SIZE_MAX + 1), "offset": range(SIZE_MAX), "packs": [DIGEST], "shard": range(2), "shards": 2,
+    "size": tuple(1 << bits for bits in range(14, 25)), "version": 1,
+}
 LINE, WORD, DEGREE = "(?s:.{0,4096})", "[a-z0-9]{1,16}", 10_000_000
 FACTS = {
-    "altitude?": range(-(1 << 63) + 1, 1 << 63), "broken?": LINE, "burst_id?": LINE, "content_id?": LINE,
+    "altitude?": range(-(1 << 63) + 1, 1 << 63), "broken?": LINE, "suspect?": LINE, "burst_id?": LINE, "content_id?": LINE,
     "description?": LINE, "duration?": U63, "gain_map?": True, "height?": U63, "keywords?": [LINE], "kind?": WORD,
     "latitude?": range(-90 * DEGREE, 90 * DEGREE + 1), "lens?": LINE, "longitude?": range(-180 * DEGREE, 180 * DEGREE + 1),
     "make?": LINE, "model?": LINE, "motion?": U63, "orientation?": range(1, 9), "phash?": range(1 << 64),
@@ -389,7 +419,8 @@ class Sealed:
             need(part.codec == PLAIN or part.kind != THUMBNAIL, "a thumbnail is compressed")
             need(part.codec == JXL or not part.skip, "a part skips bytes")
             need(part.length <= most and part.stored <= min(most, self.size), "a part is too large")
-            need(self.kind == PACK or (region == 3 and part.codec == PLAIN), "it has more than one plain part")
+            alone = part.kind == region + 7 if self.kind == PARITY else region == 3  # a map, then some bytes of a shard
+            need(self.kind == PACK or (alone and part.codec == PLAIN), "it has other parts than its kind has")
             at += part.stored + TAG
             yield part
 
@@ -518,6 +549,30 @@ def segments(head: bytes) -> Iterator[bytes]:
         at += size
 
 
+def times(one: int, other: int) -> int:
+    """Multiply in the field of section 10."""
+    product = 0
+    for bit in range(8):
+        product ^= one << bit if other >> bit & 1 else 0
+    for bit in range(14, 7, -1):
+        product ^= 0x11D << bit - 8 if product >> bit & 1 else 0
+    return product
+
+
+@cache
+def factors(at: int) -> list[int]:
+    """Return what the byte of each of 16 packs counts for in a shard: Lagrange's polynomials at point ``at`` (section 10)."""
+    points = [0, *accumulate([2] * 16, times, initial=1)]
+    inverse = {one: other for one in range(1, 256) for other in range(1, 256) if times(one, other) == 1}
+    found = []
+    for point in points[:16]:
+        value = 1
+        for other in (one for one in points[:16] if one != point):
+            value = times(value, times(points[at] ^ other, inverse[point ^ other]))
+        found.append(value)
+    return found
+
+
 class Folder(NamedTuple):
     """A folder on the way down: its pages, what could be read of them, and the folders in it still to be visited."""
 
@@ -541,6 +596,9 @@ class Audit:
         self.objects: dict[str, Sealed] = {}
         self.places: dict[bytes, tuple[Sealed, Part]] = {}
         self.snapshots: dict[str, Json] = {}
+        self.records: dict[str, Json] = {}
+        self.removed: set[str] = set()  # packs and index objects that a record names: they may be there, or gone
+        self.left = 0  # bytes of parts of which only forgotten snapshots had need
         self.used: set[bytes] = set()
         self.fields: Counter[str] = Counter()
         self.checked: set[bytes] = set()
@@ -616,10 +674,13 @@ class Audit:
         for name in self.names:
             if kind := SEALED.get(name.split("/")[0]):
                 self.attempt(name, self.sizes[name], self.open_object, name, kind)
-        for name, one in self.objects.items():
-            if one.kind != PACK and one.parts[0].id in self.places:
-                check = self.check_index if one.kind == INDEX else self.read_snapshot
-                self.attempt(name, one.parts[0].stored, check, name, self.plain(one.parts[0].id, one.parts[0].kind))
+        for name, one in sorted(self.objects.items(), key=lambda item: item[1].kind != RETENTION):
+            if one.kind != PACK and all(part.id in self.places for part in one.parts):
+                check = {
+                    INDEX: self.check_index, PARITY: self.check_parity, RETENTION: self.read_record,
+                }.get(one.kind, self.read_snapshot)  # fmt: skip
+                stored = sum(part.stored for part in one.parts)
+                self.attempt(name, stored, check, name, *(self.plain(part.id, part.kind) for part in one.parts))
 
     def open_object(self, name: str, kind: int) -> None:
         data = self.read(name)
@@ -688,12 +749,38 @@ class Audit:
             start, at = at + INDEX_PACK.size, at + INDEX_PACK.size + count * INDEX_RECORD.size
             need(at <= len(plain), "it is cut short")
             one = self.objects.get(f"packs/{pack.hex()[:2]}/{pack.hex()}")
+            if one is None and pack.hex() in self.removed:
+                continue
             need(one and one.size == size, f"it describes a pack {pack.hex()[:16]} that is not there, or damaged")
             said, told = (
                 list(INDEX_RECORD.iter_unpack(plain[start:at])),
                 [part[:6] for part in one.parts] if one else [],
             )
             need(said == told, f"it describes the pack {pack.hex()[:16]} otherwise than the pack does")
+
+    def check_parity(self, _: str, said: bytes, held: bytes) -> None:
+        """Parity must be what the code makes of the packs that it names (section 10)."""
+        value = parse(said, PARITY_MAP, "parity map")
+        start, length, packs = value["offset"], value["length"], value["packs"]
+        need(length == len(held) and start + length <= value["size"], "its map says other lengths")
+        need(0 < len(packs) <= 16 and len(set(packs)) == len(packs), "its group has no pack, one twice, or too many")
+        total = 0
+        for factor, pack in zip(factors(16 + value["shard"]), packs, strict=False):
+            name = f"packs/{pack[:2]}/{pack}"
+            need(self.sizes.get(name) == value["size"], f"it protects a pack {pack[:16]} that is not there")
+            with (self.folder / name).open("rb") as stream:
+                stream.seek(start)
+                table = bytes(times(factor, byte) for byte in range(256))
+                total ^= int.from_bytes(stream.read(length).translate(table), "big")
+        need(total.to_bytes(length, "big") == held, "it is not what its packs give")
+
+    def read_record(self, name: str, plain: bytes) -> None:
+        """A retention record: what was forgotten, and what is going to be removed (section 9)."""
+        value = self.records[name] = parse(plain, RETENTION_FIELDS, "retention record")
+        lists = [value[key] for key in ("indexes", "packs", "parity", "pins")]
+        lists.append([gone["name"] for gone in value["snapshots"]])
+        need(all(sorted(set(names)) == names for names in lists), "its lists are not in order")
+        self.removed.update(value["packs"], value["indexes"])
 
     def read_snapshot(self, name: str, plain: bytes) -> None:
         value = self.snapshots[name] = parse(plain, SNAPSHOT_FIELDS, "snapshot")
@@ -822,10 +909,17 @@ class Audit:
             self.find(name, f"no file begins as the JPEG does that part {part.hex()[:16]} is made of")
         for name, one in self.objects.items():
             loose = [part for part in one.parts if part.id not in self.used]
-            if loose and one.kind == PACK:
+            if self.is_left(name, len(loose) < len(one.parts)):
+                self.left += sum(part.stored for part in loose)
+            elif loose and one.kind == PACK:
                 example = f"{loose[0].id.hex()[:16]} ({PARTS[loose[0].kind]}, {loose[0].length} bytes)"
                 why = f"no snapshot leads to {len(loose)} of its {len(one.parts)} parts, the first is {example}"
                 self.find(name, why, sum(part.stored for part in loose))
+
+    def is_left(self, name: str, is_needed: bool) -> bool:  # noqa: FBT001 - of this one use
+        """Tell whether what no snapshot leads to is there because snapshots were forgotten."""
+        forgot = any(record["snapshots"] for record in self.records.values())
+        return name[-64:] in self.removed or (forgot and is_needed)
 
     def digest(self, name: str) -> str:
         return hashlib.sha256(self.read(name)).hexdigest()
@@ -869,6 +963,12 @@ class Audit:
             sources = {source["label"]: source["path"] for source in one["sources"]}
             places = sorted({head["storage"] for head in one.get("heads", ())})
             yield f"  by {one['program']!r}, tags {one['tags']}, sources {sources}, other places {places}"
+        for name, record in sorted(self.records.items(), key=lambda item: str(item[1]["time"])):
+            what = f"{len(record['snapshots']):,} snapshots forgotten, {len(record['pins']):,} pinned"
+            marked = sum(len(record[key]) for key in ("packs", "indexes", "parity"))
+            yield f"retention {name[-64:][:12]}: {record['time']}, by {record['device']['name']!r}: {what}, {marked:,} objects go"
+        if self.left:
+            yield f"parts that forgotten snapshots left, and that are going to be removed: {self.left:,} bytes"
         yield from (f"{name}: {label}" for name, label in self.labels.items())
         yield from (f"{name}: SHA-256 {self.digest(name)}" for name in sorted(DOCUMENTS & self.names.keys()))
         yield f"random by design: the ids of the vault, of the devices and of {len(self.slots)} key slots, and their salts"

@@ -1,7 +1,7 @@
 """What two runs would have sent, side by side.  Pure.
 
 ``witness`` is asked for each object when it is put and keeps what is needed to say later how it differs from another:
-its digest, its salt, its parts, and the plaintext of an index or snapshot.  ``compare`` names every object that is not
+its digest, its salt, its parts, and the plaintext of an index, snapshot or parity map.  ``compare`` names every object that is not
 in both runs with the same bytes, and says in what it differs from the one that should be its twin.
 """
 
@@ -30,7 +30,10 @@ _KINDS = {
     Outbound.PACK: ObjectKind.PACK,
     Outbound.INDEX: ObjectKind.INDEX,
     Outbound.SNAPSHOT: ObjectKind.SNAPSHOT,
+    Outbound.RETENTION: ObjectKind.RETENTION,
+    Outbound.PARITY: ObjectKind.PARITY,
 }
+_JSON = {Outbound.SNAPSHOT: "snapshot", Outbound.RETENTION: "retention record", Outbound.PARITY: "parity map"}
 _HINT = "do not back up until you know why: what was switched must not be seen outside this computer"
 _SALT = slice(16, 48)
 
@@ -44,7 +47,7 @@ class Seen:
         size: how many they are.
         salt: of a sealed object.
         records: its parts.
-        plain: of an index or snapshot.
+        plain: of an index, snapshot, retention record or parity map.
         why: why it does not open, or empty.
     """
 
@@ -115,7 +118,7 @@ def _differences(name: str, one: Seen, other: Seen) -> Iterator[str]:
         yield f"its size is {other.size:,} bytes, not {one.size:,}"
     kind = outbound_kind(name)
     if one.plain != other.plain:
-        yield from _fields(one.plain, other.plain) if kind is Outbound.SNAPSHOT else ["it says something else of packs"]
+        yield from _fields(one.plain, other.plain, kind) if kind in _JSON else ["it says something else of packs"]
     elif one.records == other.records:
         yield "the same contents under another salt" if one.salt != other.salt else "the same contents, other padding"
     else:
@@ -127,7 +130,7 @@ def _parts(one: Iterable[Record], other: Iterable[Record]) -> Iterator[str]:
     encoded = sum(left[part] != right[part] for part in left.keys() & right.keys())
     if encoded:
         yield f"{encoded} parts have the same contents and are encoded otherwise"
-    for kind in (PartKind.CONTENT, PartKind.LISTING, PartKind.THUMBNAIL):
+    for kind in (PartKind.CONTENT, PartKind.LISTING, PartKind.THUMBNAIL, PartKind.PARITY):
         gone, come = (
             Counter(record.kind for part, record in here.items() if part not in there)[kind]
             for here, there in ((left, right), (right, left))
@@ -138,13 +141,13 @@ def _parts(one: Iterable[Record], other: Iterable[Record]) -> Iterator[str]:
         yield "the same parts in another order"
 
 
-def _fields(one: bytes, other: bytes) -> Iterator[str]:
+def _fields(one: bytes, other: bytes, kind: Outbound) -> Iterator[str]:
     try:
         left, right = _flat(json.loads(one)), _flat(json.loads(other))
     except (ValueError, RecursionError):
         left, right = {}, {}
     names = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
-    yield f"the snapshot differs in {', '.join(names) or 'its text'}"
+    yield f"the {_JSON[kind]} differs in {', '.join(names) or 'its text'}"
 
 
 def _flat(value: Any, name: str = "") -> dict[str, object]:  # noqa: ANN401 - straight from JSON

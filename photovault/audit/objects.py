@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from photovault.errors import DamageError, MissingError, RefusedError, UnknownVersionError
+from photovault.parity import open_parity
 from photovault.vault import format as fmt
 from photovault.vault.format import ObjectKind, PackEntry, PartKind
 from photovault.vault.pack import decode_group, grouped, make_part, open_object
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from photovault.crypto.keys import Keyring
     from photovault.gate.door import Door
     from photovault.model import Snapshot
-    from photovault.vault.format import Record
+    from photovault.vault.format import ParityMap, Record
     from photovault.vault.pack import Opened, Region, Unpack
 
 UNREADABLE = (DamageError, MissingError, UnknownVersionError)
@@ -97,6 +98,20 @@ def read_single(door: Door, keyring: Keyring, kind: ObjectKind, name: str) -> tu
     plain = opened.part(opened.regions[0])
     _check_id(keyring, record, plain)
     return plain, fmt.read_preamble(data, kind).epoch
+
+
+def read_parity(door: Door, keyring: Keyring, name: str) -> tuple[ParityMap, bytes, int]:
+    """What a parity object says it holds, the bytes, and the key epoch that it names; whether the bytes are right is not seen.
+
+    Raises:
+        DamageError, MissingError, UnknownVersionError: what is wrong with it.
+    """
+    data = _fetch(door, name)
+    parity, held = open_parity(keyring, data)
+    records = [region.record for region in open_object(keyring, ObjectKind.PARITY, data).regions]
+    for record, plain in zip(records, (fmt.encode_parity_map(parity), held), strict=True):
+        _check_id(keyring, record, plain)
+    return parity, held, fmt.read_preamble(data, ObjectKind.PARITY).epoch
 
 
 def read_snapshot(plain: bytes) -> Snapshot:

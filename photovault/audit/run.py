@@ -7,7 +7,10 @@ last the index, which must agree with the packs.  An object is explained when it
 - a snapshot: another device's by itself, this device's by a line of the ledger, unless it is older than the ledger;
 - a pack: by the snapshots that need it and, when only this device's do and only its own index lists it, by a line; or
   by a line alone: then an interrupted run left it, which is said;
-- an index: by the packs that it lists.
+- an index: by the packs that it lists;
+- a retention record: another device's by itself, this device's by a line, unless it is older than the ledger; snapshots
+  and packs that a record names may be gone, and what forgotten snapshots had is in packs that nothing needs any more;
+- a parity object: by the packs that it protects, from which it is computed again (they are read once more for that).
 
 Part ids and digests of all files are kept in memory, about 500 bytes a file.
 """
@@ -22,13 +25,22 @@ from typing import TYPE_CHECKING
 
 from photovault.audit.book import read_book
 from photovault.audit.files import Files
-from photovault.audit.objects import UNREADABLE, PackSeen, index_digest, read_pack, read_single, read_snapshot
+from photovault.audit.objects import (
+    UNREADABLE,
+    PackSeen,
+    index_digest,
+    read_pack,
+    read_parity,
+    read_single,
+    read_snapshot,
+)
 from photovault.audit.tree import OTHER_FILE, Owner, Tree, files_with
 from photovault.audit.values import AuditReport, Learned
 from photovault.errors import DamageError
 from photovault.gate.door import outbound_kind
 from photovault.gate.ledger import Event
-from photovault.model import Finding
+from photovault.model import Finding, Retention
+from photovault.parity import can_code, derived
 from photovault.vault import format as fmt
 from photovault.vault import slots as key_slots
 from photovault.vault.format import ObjectKind, PartKind
@@ -41,12 +53,15 @@ if TYPE_CHECKING:
     from photovault.gate.ledger import Line
     from photovault.progress import Progress
     from photovault.storage.base import Stored
-    from photovault.vault.format import PackEntry, Slot
+    from photovault.vault.format import PackEntry, ParityMap, Slot
     from photovault.vault.reader import Reader
     from photovault.vault.vault import Vault
     from photovault.workers import Workers
 
 _SNAPSHOTS = fmt.PREFIX_OF[ObjectKind.SNAPSHOT]
+_FOREVER = 2**40  # seconds of grace: nothing is ever removed because of such a record; it says what was
+_RETENTION = fmt.PREFIX_OF[ObjectKind.RETENTION]
+_PARITY = fmt.PREFIX_OF[ObjectKind.PARITY]
 AHEAD = 4  # packs under way: bounds memory
 _ELSEWHERE = (
     "if another device is backing up now, or was interrupted, audit again after its next backup;"
@@ -55,6 +70,8 @@ _ELSEWHERE = (
 _TAMPERED = "the ledger was changed, or something left without the gate: keep a copy of both and find out which"
 _NOWHERE = "a pack that no index names"
 _BACK = "the storage put it back: remove it again, and do not rely on this storage"
+_RECORD = "nothing is removed because of it; remove it by hand, and forget again what should go"
+_MEND = "no photo is lost by it; `photovault check --data all --repair` makes it again"
 _REBUILT = "nothing is lost: the packs say themselves what they hold; remove it by hand"
 _DOCUMENT = "do not run or trust it; put back the one from another copy of the vault"
 _CANARY = "something that should be nowhere in the vault is in it: do not back up again before you know how"
@@ -118,6 +135,15 @@ def _count(tally: list[int], size: int) -> None:
     tally[1] += size
 
 
+def _agrees(parity: ParityMap, data: bytes, places: range, shards: Sequence[bytes]) -> bool:
+    """Whether some bytes of a shard are, at some places, those that the packs give."""
+    start, stop = max(parity.offset, places.start), min(parity.end, places.stop)
+    if start >= stop:
+        return True
+    given = shards[parity.shard][start - places.start : stop - places.start]
+    return given == data[start - parity.offset : stop - parity.offset]
+
+
 class _Audit:
     """One audit, in the owner's thread; ``read_pack`` runs in workers."""
 
@@ -138,6 +164,7 @@ class _Audit:
         self._packs: dict[str, _Pack] = {}
         self._here: set[bytes] = set()
         self._gone: dict[bytes, str] = {}
+        self._records: list[Retention] = []
         self._epochs: set[int] = set()
         self._otherwise = 0
         self._opaque = [0, 0]
@@ -150,9 +177,11 @@ class _Audit:
         self._ledger()
         self._names()
         self._clear()
+        self._retention()
         self._snapshots()
         self._read_packs()
         self._indexes()
+        self._parity()
         self._explain_packs()
         self._missing()
         self._canaries()
@@ -226,7 +255,43 @@ class _Audit:
             if (name, hashlib.sha256(data).digest()) not in known:
                 self._alarm(name, "no snapshot and no photovault of this version knows its bytes", _DOCUMENT)
 
-    # Snapshots, and what they need.
+    # What was forgotten, snapshots, and what they need.
+
+    def _retention(self) -> None:
+        for name in self._of(_RETENTION):
+            try:
+                plain, epoch = read_single(self._door, self._vault.keyring, ObjectKind.RETENTION, name)
+                record = fmt.read_retention(plain)
+            except UNREADABLE as error:
+                self._alarm(name, error.what, _RECORD)
+                continue
+            self._search(name, plain)
+            self._epochs.add(epoch)
+            self._records.append(record)
+            ours = record.device_id == self._subject.device_id and self._book.lines and record.time > self._book.since
+            if ours and not self._has_line(name):
+                self._alarm(
+                    name, "it is a retention record of this device, and the ledger has no line of it", _TAMPERED
+                )
+        if any(record.snapshots for record in self._records):
+            forgotten = {gone.name for record in self._records for gone in record.snapshots}
+            self._note("retention", f"{len(forgotten):,} snapshots were forgotten on purpose")
+
+    @property
+    def _removed(self) -> set[str]:
+        """Objects that a record says are forgotten or are going to be removed: they may be gone."""
+        found = set()
+        for one in self._records:
+            found |= {fmt.object_name(ObjectKind.SNAPSHOT, gone.name) for gone in one.snapshots}
+            found |= {fmt.object_name(ObjectKind.PACK, name) for name in one.packs}
+            found |= {fmt.object_name(ObjectKind.INDEX, name) for name in one.indexes}
+        return found
+
+    def _is_gone(self, snapshot: bytes) -> bool:
+        """Whether records say that a snapshot was removed, and none that it is still to be removed."""
+        graces = [one.grace for one in self._records for gone in one.snapshots if gone.name == snapshot]
+        pinned = any(snapshot in one.pins for one in self._records)
+        return bool(graces) and min(graces) > _FOREVER and not pinned
 
     def _snapshots(self) -> None:
         for name in self._of(_SNAPSHOTS):
@@ -244,6 +309,9 @@ class _Audit:
         self._documents()
 
     def _snapshot(self, name: str, one: NamedSnapshot) -> None:
+        if self._is_gone(one.name):
+            self._note(name, "it was forgotten and removed, and is there again; `photovault forget` removes it")
+            return
         ours = one.snapshot.device_id == self._subject.device_id
         covered = ours and one.snapshot.number > self._book.number and self._book.lines > 0
         self._tree.add(one, Owner.OURS if covered else Owner.OTHERS)
@@ -285,6 +353,7 @@ class _Audit:
         return _Pack(digest=seen.digest, owner=owner, loose=(len(loose), sum(loose)))
 
     def _indexes(self) -> None:
+        removed = self._removed
         for name in self._of("index/"):
             try:
                 plain, epoch = read_single(self._door, self._vault.keyring, ObjectKind.INDEX, name)
@@ -295,25 +364,79 @@ class _Audit:
             self._search(name, plain)
             self._epochs.add(epoch)
             for pack in packs:
-                self._indexed(name, pack)
+                self._indexed(name, pack, is_going=name in removed)
 
-    def _indexed(self, name: str, pack: PackEntry) -> None:
+    def _indexed(self, name: str, pack: PackEntry, *, is_going: bool) -> None:
         listed = fmt.object_name(ObjectKind.PACK, pack.name)
         seen = self._packs.get(listed)
         if seen is None:
             if listed not in self._stored:
                 self._gone.update((record.part_id, listed) for record in pack.records)
-                if not self._has_line(listed):
+                if not (is_going or self._has_line(listed) or listed in self._removed):
                     self._alarm(name, f"it lists {listed}, which is not there and was not sent by this device", _CHECK)
             return
         if seen.digest != index_digest(pack):
             self._alarm(name, f"it says something else of {listed} than that says itself", _REPORT)
         seen.foreign |= not self._has_line(name)
 
+    def _parity(self) -> None:
+        """Parity says nothing but what the packs say that it protects; it is computed again from them."""
+        groups: dict[tuple[tuple[bytes, ...], int], list[str]] = {}
+        for name in self._of(_PARITY):
+            try:
+                parity, held, epoch = read_parity(self._door, self._vault.keyring, name)
+            except UNREADABLE as error:
+                self._alarm(name, error.what, _MEND)
+                continue
+            self._epochs.add(epoch)
+            self._search(name, fmt.encode_parity_map(parity) + held)
+            groups.setdefault((parity.packs, parity.size), []).append(name)
+        opaque: list[str] = []
+        for (packs, size), names in groups.items():
+            gone = [pack for pack in packs if self._stored.get(fmt.object_name(ObjectKind.PACK, pack)) != size]
+            if gone:
+                self._orphans(names, gone)
+            elif can_code():
+                self._derive(packs, size, names)
+            else:
+                opaque += names
+        if opaque:
+            size = sum(self._stored[name] for name in opaque)
+            what = f"{len(opaque):,} of them ({size:,} bytes) were not looked into: python -m pip install 'photovault[parity]'"
+            self._note("parity", what)
+
+    def _orphans(self, names: Sequence[str], gone: Iterable[bytes]) -> None:
+        """Parity of packs that are not there: explained if this device or a record knows of them."""
+        removed = {pack for one in self._vault.retention for pack in one.record.packs}
+        strange = [p for p in gone if p not in removed and not self._has_line(fmt.object_name(ObjectKind.PACK, p))]
+        for name in names:
+            what = "it protects packs that are not there, so nobody can say what is in it"
+            if strange:
+                self._alarm(name, what, _ELSEWHERE)
+            else:
+                self._note(name, f"{what}; the next backup and `photovault forget` replace it")
+
+    def _derive(self, packs: tuple[bytes, ...], size: int, names: Sequence[str]) -> None:
+        """Compare all parity of a group with what its packs give."""
+        held = {name: read_parity(self._door, self._vault.keyring, name)[:2] for name in names}
+        wrong: set[str] = set()
+        try:
+            for places, shards in derived(self._vault, self._workers, packs, size):
+                wrong |= {name for name, (parity, data) in held.items() if not _agrees(parity, data, places, shards)}
+        except DamageError:
+            return  # of a pack, which is an alarm already
+        for name in sorted(wrong):
+            damaged = [p for p in packs if fmt.object_name(ObjectKind.PACK, p) not in self._packs]
+            if not damaged:
+                self._alarm(name, "it is not what the packs give that it protects", _REPORT)
+
     def _explain_packs(self) -> None:
         left_over: list[_Pack] = []
+        unneeded = self._unneeded()
         for name, pack in self._packs.items():
             parts, size = pack.loose
+            if name in unneeded:
+                continue
             if self._has_line(name):
                 if parts:
                     left_over.append(pack)
@@ -326,6 +449,20 @@ class _Audit:
                 self._alarm(name, "only this device's snapshots need it, and the ledger has no line of it", _TAMPERED)
         if left_over:
             self._note_left_over(left_over)
+        self._note_others()
+
+    def _unneeded(self) -> set[str]:
+        """Packs that a record marks, and those of which forgotten snapshots needed more than the others do."""
+        removed, forgetting = self._removed, any(record.snapshots for record in self._records)
+        found = {
+            name for name, one in self._packs.items() if name in removed or (forgetting and one.loose[0] and one.owner)
+        }
+        if size := sum(self._packs[name].loose[1] for name in found):
+            what = f"{size:,} bytes in {len(found):,} of them are not needed any more; `photovault forget` removes them"
+            self._note("packs", what)
+        return found
+
+    def _note_others(self) -> None:
         if self._opaque[0]:
             what = (
                 f"{self._opaque[0]:,} parts ({self._opaque[1]:,} bytes) are JPEG XL, which nothing here decodes: they were"
@@ -367,7 +504,7 @@ class _Audit:
         newest = max(self._found, key=lambda one: one.snapshot.time, default=None)
         if newest is not None:
             needed |= {name for name, _ in newest.snapshot.clear}
-        lost = gone & needed
+        lost = (gone & needed) - self._removed
         return lost - {one.name for one in self._door.listing("")} if lost else lost  # it may have come meanwhile
 
     def _search(self, where: str, data: bytes) -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from photovault.app.guarding import hurry, look_twice
 from photovault.app.runs import App
 from photovault.app.settings import local_folder
 from photovault.app.sources import BackupRequest
+from photovault.backup.guards import Guard
 from photovault.cli.options import Call, is_terminal
 from photovault.cli.output import Output, amount, count
-from photovault.errors import NoVaultError, PhotovaultError, StorageError
+from photovault.errors import NoVaultError, PhotovaultError, StorageError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from photovault.backup import BackupPlan, BackupReport, Totals
     from photovault.backup.pictures import Thumbnails
+    from photovault.model import Problem
     from photovault.vault.writer import Written
 
 PARTLY = 3
@@ -35,6 +41,10 @@ def command(  # noqa: PLR0913 - a parameter for each option
     ] = None,
     time: Annotated[str | None, typer.Option(metavar="ISO", help="Time of the snapshot instead of now.")] = None,
     *,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHAT,...", help="Go on though a guard stopped it, which says with which word."),
+    ] = None,
     all_files: Annotated[
         bool, typer.Option("--all-files", help="Back up every file, not only photos and videos.")
     ] = False,
@@ -43,6 +53,10 @@ def command(  # noqa: PLR0913 - a parameter for each option
     ] = False,
     all_thumbnails: Annotated[
         bool, typer.Option("--all-thumbnails", help="Make every thumbnail that is missing, however long it takes.")
+    ] = False,
+    reread: Annotated[
+        bool,
+        typer.Option("--reread", help="Read every file again and compare it with its last version: finds bit rot."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would be done.")] = False,
 ) -> None:
@@ -60,10 +74,17 @@ def command(  # noqa: PLR0913 - a parameter for each option
 
       photovault backup --all-thumbnails
 
+      photovault backup --allow losses
+
+      photovault backup --reread
+
     Photos, videos and their sidecars are taken; --all-files takes everything. A file that cannot be read, a folder that
     is not mounted and a source that is away keep their last version, and the exit code is 3. With --to, each destination gets
     a snapshot of its own, and one that fails does not keep the next from being tried. A backup makes as many thumbnails
     as take little time; --all-thumbnails makes those that are left.
+
+    When what it sees looks like an accident or an attack, it stops with exit code 15, says what it saw, and makes no
+    snapshot; --allow goes on for this one run: changes, losses, broken, missing, space, clock, suspect.
     """
     out = call.output()
     request = BackupRequest(
@@ -74,6 +95,8 @@ def command(  # noqa: PLR0913 - a parameter for each option
         tags=tuple(tag or ()),
         time=time,
         all_thumbnails=all_thumbnails,
+        reread=reread,
+        allowed=_allowed(allow or []),
     )
     made = call.app()
     if paths and not to and is_terminal() and not call.json:
@@ -81,6 +104,15 @@ def command(  # noqa: PLR0913 - a parameter for each option
     if not to:
         raise typer.Exit(_run(made, out, request, dry_run=dry_run))
     raise typer.Exit(_run_each(made, out, request, to, dry_run=dry_run))
+
+
+def _allowed(words: list[str]) -> frozenset[Guard]:
+    """What ``--allow`` says; several words may stand in one, with commas between them."""
+    wanted = {part.strip() for word in words for part in word.split(",")} - {""}
+    unknown = sorted(wanted - set(map(str, Guard)))
+    if unknown:
+        raise UsageError(f"--allow: no guard is called {unknown[0]!r}", f"one of {', '.join(Guard)}")
+    return frozenset(map(Guard, wanted))
 
 
 def _run_each(made: App, out: Output, request: BackupRequest, to: list[str], *, dry_run: bool) -> int:
@@ -107,12 +139,16 @@ def _run(made: App, out: Output, request: BackupRequest, name: str = "", *, dry_
     if dry_run:
         plan = made.plan_backup(request)
         _show_plan(out, plan)
+        look_twice(made, plan)
         return PARTLY if plan.problems else 0
     with out.meter("backing up") as meter:
         report = made.backup(request, meter)
     out.warnings(made.warnings)
     _show(out, report, name)
-    return PARTLY if report.problems else 0
+    _show_parity(out, made)
+    if request.allowed:
+        hurry(made)
+    return PARTLY if report.problems or report.rotten else 0
 
 
 def _or_new_vault(made: App, out: Output, paths: list[str]) -> App:
@@ -172,6 +208,8 @@ def _show(out: Output, report: BackupReport, name: str) -> None:
             "thumbnails_left": report.thumbnails.left,
             "thumbnails_lacking": report.thumbnails.lacking,
             "broken": _problem_rows(report.broken),
+            "bit_rot": _problem_rows(report.rotten),
+            "suspect": report.suspect,
             "problems": _problem_rows(report.problems),
         },
     )
@@ -184,16 +222,38 @@ def _show(out: Output, report: BackupReport, name: str) -> None:
     _show_packed(out, written)
     _show_thumbnails(out, report.thumbnails)
     _show_left_out(out, totals)
-    out.problems(
-        report.broken,
-        f"{count(len(report.broken), 'photo')} backed up that {'does' if len(report.broken) == 1 else 'do'} not decode",
-    )
+    _show_rotten(out, report)
+    _show_broken(out, report.broken)
     out.problems(report.problems, f"{count(len(report.problems), 'problem')}, the rest is safe")
+
+
+def _show_broken(out: Output, broken: Sequence[Problem]) -> None:
+    if broken:
+        what = f"{count(len(broken), 'photo')} backed up that {'does' if len(broken) == 1 else 'do'} not decode"
+        out.problems([replace(one, hint="") for one in broken], what)
+        out.warn(f"what to do: {broken[0].hint}")
+
+
+def _show_rotten(out: Output, report: BackupReport) -> None:
+    if report.rotten:
+        out.alarm(f"BIT ROT: {count(len(report.rotten), 'file')} changed, though size and date did not")
+        files = [replace(one, hint="") for one in report.rotten]
+        out.problems(files, "backed up as suspect, and the version before is kept")
+        out.warn(f"what to do: {report.rotten[0].hint}")
+    elif report.suspect:
+        out.warn(f"{count(report.suspect, 'file')} suspect since an earlier backup: photovault ls --broken")
 
 
 def _show_packed(out: Output, written: Written) -> None:
     if written.packed_bytes:
         out.line(f"  {amount(written.packed_bytes)} of JPEGs packed into {amount(written.packed_stored)}")
+
+
+def _show_parity(out: Output, app: App) -> None:
+    made = app.parity
+    if made is not None and made.objects:
+        groups = f"{count(made.groups, 'group')} of packs"
+        out.line(f"  parity made of {groups}: {amount(made.stored_bytes)} stored, {amount(made.read_bytes)} read back")
 
 
 def _show_thumbnails(out: Output, thumbnails: Thumbnails) -> None:

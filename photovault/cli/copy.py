@@ -55,6 +55,7 @@ def _show(out: Output, report: CopyReport, to: str, source: str) -> None:
             "new_key_slots": list(report.ways),
             "removed_key_slots": list(report.removed),
             "extra_key_slots": list(report.extra),
+            "forgotten": report.forgotten,
         },
     )
     if report.objects:
@@ -62,6 +63,8 @@ def _show(out: Output, report: CopyReport, to: str, source: str) -> None:
         out.line(f"copied {count(report.objects, 'object')}, {amount(report.size)}, {new}, to {to}")
     else:
         out.line(f"nothing to copy: {to} has everything")
+    if report.forgotten:
+        out.line(f"not copied: {count(report.forgotten, 'object')} that you had forgotten at {to}")
     _show_ways(out, report, to, source)
     for one in report.damaged:
         out.warn(f"not copied: {one.where}: {one.what}")

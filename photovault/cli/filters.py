@@ -49,7 +49,7 @@ _FILTERS: dict[str, Any] = {
             help="With this person, named or as p7; once more for another on the same photo.",
         ),
     ],
-    "broken": Annotated[bool, typer.Option("--broken", help="Only what does not decode.")],
+    "broken": Annotated[bool, typer.Option("--broken", help="Only what does not decode, or is suspect of bit rot.")],
     "only_matching": Annotated[
         bool,
         typer.Option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photovault.app.runs import resolve
+from photovault.app.snapshots import resolve
 from photovault.cli.filters import Wanted, with_filters
 from photovault.cli.options import Call
 from photovault.cli.restore import split_arguments
@@ -16,6 +16,7 @@ from photovault.errors import DamageError, PhotovaultError
 from photovault.facts import to_map
 from photovault.model import EntryKind
 from photovault.photos.choose import Hit, camera_of
+from photovault.photos.goodness import why_bad
 from photovault.photos.sets import sets_of
 from photovault.vault.format import shown
 
@@ -57,6 +58,9 @@ def command(
 
       photovault ls --kind raw --camera fuji --rating 4
 
+      photovault ls --broken
+
+    --broken says of each photo that does not decode, is no picture though its name says so, or is suspect of bit rot, why.
     The options that choose are those of `restore`, and choose the same: whole sets, a Live Photo with its video, unless
     --only-matching is given.
     """
@@ -74,7 +78,8 @@ def command(
             some = True
             if out.as_json:
                 rows.append(_row(folder, entry))
-            _show(out, folder.inside(entry), entry, long=long)
+            why = why_bad(entry.facts) if choice.filters.broken else ""
+            _show(out, folder.inside(entry), entry, long=long, why=why)
     if paths and not some and not damaged:
         raise PhotovaultError(f"nothing in snapshot {one.id[:8]} is {paths[0]}", "see `photovault ls -r`")
     out.document({"snapshot": one.id, "entries": rows, "damaged": damaged})
@@ -155,6 +160,7 @@ def _row(folder: Folder, entry: Entry) -> dict[str, object]:
     row: dict[str, object] = {"path": path, "kind": kind, "mtime": _time(entry), "size": entry.size}
     if entry.kind is EntryKind.FILE:
         row |= {"sha256": entry.digest.hex(), "taken": entry.facts.taken, "taken_source": entry.facts.taken_source}
+        row["why_bad"] = why_bad(entry.facts) or None
         row |= {"facts": to_map(entry.facts), "set": _membership(entry, folder.sets[entry.name])}
     if entry.kind is EntryKind.FOLDER:
         row["files"] = entry.files
@@ -170,8 +176,8 @@ def _membership(entry: Entry, one: PhotoSet) -> dict[str, object]:
     return {"kind": str(one.kind), "role": str(role), "members": members}
 
 
-def _show(out: Output, path: str, entry: Entry, *, long: bool) -> None:
-    mark = {"folder": "/", "link": " -> " + shown(entry.target)}.get(str(entry.kind), "")
+def _show(out: Output, path: str, entry: Entry, *, long: bool, why: str = "") -> None:
+    mark = f": {why}" if why else {"folder": "/", "link": " -> " + shown(entry.target)}.get(str(entry.kind), "")
     if long:
         facts = entry.facts
         pixels = f"{facts.width}x{facts.height}" if facts.width and facts.height else "-"

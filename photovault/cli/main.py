@@ -39,6 +39,9 @@ COMMANDS = {
     "diff": "Show what changed between two snapshots.",
     "copy": "Bring one copy of the vault up to date from another.",
     "check": "Check that everything in the vault is there and undamaged.",
+    "covered": "Tell whether a card may be erased: whether every photo on it is in a snapshot.",
+    "drill": "Prove that photos can be restored: fetch a sample, compare it, decode it, and write down the date.",
+    "forget": "Forget old snapshots by rules, and give back the room that nothing needs any more.",
     "audit": "Account for everything that left this computer.",
     "status": "Tell whether your photos are safe.",
     "catalog": "Show or make again the list that photos are found with.",
@@ -61,7 +64,7 @@ Examples:
   photovault restore --to ~/Restored
 
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 done in part, 4 consent needed, 10 no vault, 11 busy, 12 wrong password or
-words, 13 damage found, 14 gate refused, 15 stopped by a guard, 17 storage unreachable, 130 cancelled.
+words, 13 damage found, 14 gate refused, 15 stopped by a guard, 16 not covered, 17 storage unreachable, 130 cancelled.
 """
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from photovault.app import App
     from photovault.cli.output import Output
+    from photovault.model import Finding
 
 _APP = (
     "vault",
@@ -55,14 +56,16 @@ class Call:
             del given["verbose"]
         self.values |= given
 
-    def app(self) -> App:
-        """The application for this call."""
+    def app(self, *, tells: bool = True) -> App:
+        """The application for this call; ``tells``: signs of a storage that does not show everything are told at once."""
         from photovault.app import App, Settings, Surroundings  # noqa: PLC0415 - not needed for --help
 
         given = {name: self.values[name] for name in _APP if name in self.values}
         _refuse_empty(given)
         settings = Settings(**given)
-        return App(settings, Surroundings(ask_password=ask_password if is_terminal() else None))
+        made = App(settings, Surroundings(ask_password=ask_password if is_terminal() else None))
+        made.tell = self.output().sign if tells else _leave
+        return made
 
     def output(self) -> Output:
         """How to talk to the user."""
@@ -74,6 +77,10 @@ class Call:
             verbose=int(self.values.get("verbose") or 0),
             bars=not self.values.get("no_progress") and sys.stderr.isatty() and os.environ.get("TERM") != "dumb",
         )
+
+
+def _leave(_sign: Finding) -> None:
+    """The command shows ``App.signs`` by itself."""
 
 
 def _refuse_empty(given: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress as Bars
 
-    from photovault.model import Problem
+    from photovault.model import Finding, Problem
     from photovault.progress import Progress
 
 SCHEMA = 1
@@ -57,6 +57,15 @@ class Output:
         if not self.as_json:
             red = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
             print(f"\x1b[1;31m{printable(text)}\x1b[0m" if red else printable(text), file=sys.stderr)
+
+    def sign(self, one: Finding) -> None:
+        """The storage does not show what it should: at once, on standard error, also with ``--quiet``; for programs as JSON."""
+        if self.as_json:
+            value = {"schema": SCHEMA, "message_type": "alarm", "what": one.what, "where": one.where, "hint": one.hint}
+            print(json.dumps(value, ensure_ascii=True), file=sys.stderr, flush=True)
+        else:
+            self.alarm(f"ALARM: {one.what}")
+            self.alarm(f"what to do: {one.hint}")
 
     def document(self, value: dict[str, Any]) -> None:
         """The whole answer of a short command."""
@@ -117,7 +126,7 @@ class _Lines:
         self._began = self._last = time.monotonic()
 
     def total(self, files: int, size: int) -> None:
-        self._goal = (files, size)
+        self._goal, self._done = (files, size), [0, 0]  # the next step of several begins at nothing
         self._began = time.monotonic()
 
     def advance(self, files: int, size: int, path: str) -> None:  # noqa: ARG002 - names of files are not for logs
@@ -152,7 +161,8 @@ class _Bar:
         self._files = 0
 
     def total(self, files: int, size: int) -> None:
-        self._bars.update(self._task, total=size, goal=files)
+        self._files = 0  # as above
+        self._bars.update(self._task, total=size, completed=0, goal=files, files=0)
 
     def advance(self, files: int, size: int, path: str) -> None:
         self._files += files

@@ -12,6 +12,7 @@ from photovault.config.units import (
     Hours,
     duration_between,
     from_zero,
+    heartbeat,
     number_between,
     parse_duration,
     parse_hours,
@@ -34,10 +35,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultSection:
-    """``[vault]``: where the vault is and how it pads packs."""
+    """``[vault]``: where the vault is, how it pads packs, and whether packs get parity."""
 
     url: Annotated[str, Text(vault_address)] | None = None
     padding: Literal["standard", "uniform"] = "standard"
+    parity: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,16 @@ class BackupSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuardsSection:
+    """``[guards]``: when a backup stops and asks; percent, and ``least`` files.  100 percent: never."""
+
+    changed: Annotated[int, Text(up_to_100, int)] = 30
+    lost: Annotated[int, Text(up_to_100, int)] = 30
+    broken: Annotated[int, Text(up_to_100, int)] = 10
+    least: Annotated[int, Text(from_zero, int)] = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreSection:
     """``[restore]``: what happens to a file that is already there."""
 
@@ -86,6 +98,25 @@ class StatusSection:
     """``[status]``: after how many seconds without a backup ``status`` warns."""
 
     overdue: Annotated[float, Text(parse_duration)] = 7 * DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepSection:
+    """``[keep]``: which snapshots ``forget`` keeps, of each device and source; durations in seconds.
+
+    Without any number and ``within``, it forgets none.  See ``forget.values.Keep``.
+    """
+
+    last: Annotated[int, Text(from_zero, int)] = 0
+    hourly: Annotated[int, Text(from_zero, int)] = 0
+    daily: Annotated[int, Text(from_zero, int)] = 0
+    weekly: Annotated[int, Text(from_zero, int)] = 0
+    monthly: Annotated[int, Text(from_zero, int)] = 0
+    yearly: Annotated[int, Text(from_zero, int)] = 0
+    within: Annotated[float, Text(duration_between(0, 100 * 366 * DAY, "up to 100 years"))] = 0
+    tags: tuple[str, ...] = ()
+    min_age: Annotated[float, Text(duration_between(0, 366 * DAY, "up to 366d"))] = 7 * DAY
+    grace: Annotated[float, Text(duration_between(HOUR, 366 * DAY, "from 1h to 366d"))] = 7 * DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +143,19 @@ class WatchSection:
     min_interval: Annotated[float, Text(duration_between(0, 7 * DAY, "up to 7d"))] = 60
     rescan: Annotated[float, Text(duration_between(1, 30 * DAY, "from 1s to 30d"))] = DAY
     poll: Annotated[float, _OFTEN] = 30
+    heartbeat: Annotated[float, Text(heartbeat)] = DAY
     quiet_hours: tuple[Annotated[Hours, Text(parse_hours)], ...] = ()
     battery_min: Annotated[int, Text(up_to_100, int)] = 20
     on_metered: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillSection:
+    """``[drill]``: how many photos ``drill`` restores and compares; how often the daemon does it when it is idle (seconds)."""
+
+    count: Annotated[int, Text(number_between(1, 1_000_000), int)] = 50
+    background: bool = True
+    every: Annotated[float, Text(duration_between(HOUR, 365 * DAY, "from 1h to 365d"))] = DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,10 +207,13 @@ class Config:
     destinations: tuple[DestinationSection, ...] = ()
     sources: tuple[SourceSection, ...] = ()
     backup: BackupSection = field(default_factory=BackupSection)
+    guards: GuardsSection = field(default_factory=GuardsSection)
     restore: RestoreSection = field(default_factory=RestoreSection)
     status: StatusSection = field(default_factory=StatusSection)
+    keep: KeepSection = field(default_factory=KeepSection)
     network: NetworkSection = field(default_factory=NetworkSection)
     watch: WatchSection = field(default_factory=WatchSection)
+    drill: DrillSection = field(default_factory=DrillSection)
     alarms: AlarmsSection = field(default_factory=AlarmsSection)
     people: PeopleSection = field(default_factory=PeopleSection)
 

@@ -51,6 +51,14 @@ def duration_between(shortest: float, longest: float, words: str) -> Callable[[s
     return convert
 
 
+def heartbeat(text: str) -> float:
+    """A duration between two snapshots without news: each costs a look at everything, so an hour at least; 0: none."""
+    seconds = parse_duration(text)
+    if seconds and not HOUR <= seconds <= 30 * DAY:
+        raise ValueError('a duration from 1h to 30d, or "0s" for never')
+    return seconds
+
+
 def parse_size(text: str) -> int:
     """Turn ``"100M"``, ``"1.5G"`` or ``"4 MiB"`` into bytes, rounded down.
 

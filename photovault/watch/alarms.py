@@ -47,12 +47,13 @@ _JOIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
-    """What is told about a destination; ``since`` is ISO 8601 in UTC, empty when not known."""
+    """What is told about a destination; ``since`` is ISO 8601 in UTC, empty when not known; the others are numbers of photos."""
 
     destination: str
     state: Standing
     since: str = ""
     problems: int = 0
+    damaged: int = 0
 
     @property
     def is_bad(self) -> bool:
@@ -88,7 +89,8 @@ def alarms_of(status: Mapping[str, Any], now: datetime, overdue: float) -> list[
             continue
         state = how if how in BAD else Standing.PROTECTED
         since = since_when(one, state)
-        found.append(Alarm(destination=str(one["name"]), state=state, since=since, problems=problems))
+        damaged = int(one.get("damaged") or 0)
+        found.append(Alarm(destination=str(one["name"]), state=state, since=since, problems=problems, damaged=damaged))
     return found
 
 
@@ -345,6 +347,7 @@ def document(alarm: Alarm) -> bytes:
         "state": alarm.state,
         "since": alarm.since or None,
         "problems": alarm.problems,
+        "damaged": alarm.damaged,
         "text": sentence(alarm),
     }
     return json.dumps(value).encode()
@@ -354,6 +357,11 @@ def sentence(alarm: Alarm) -> str:
     """An alarm in words."""
     since = f" since {alarm.since}" if alarm.since else ""
     match alarm.state:
+        case Standing.DAMAGED:
+            return (
+                f"a drill found damage at {alarm.destination}{since}: photos that do not come back as they were: "
+                f"{alarm.damaged}; run `photovault status`"
+            )
         case Standing.FAILING:
             return f"backups to {alarm.destination} fail{since}; run `photovault status`"
         case Standing.OVERDUE:
@@ -362,8 +370,8 @@ def sentence(alarm: Alarm) -> str:
             )
         case Standing.INCOMPLETE:
             return (
-                f"backups to {alarm.destination} are incomplete{since}: what could not be read: {alarm.problems}; "
-                "run `photovault backup -n`"
+                f"backups to {alarm.destination} are incomplete{since}: what could not be read, or is suspect: "
+                f"{alarm.problems}; run `photovault status`"
             )
         case _:
             return f"backups to {alarm.destination} are well again"

@@ -5,7 +5,8 @@ destination needs a backup.  One backup runs at a time, in a thread of its own, 
 still move when it begins are held back.  Whether it may run now is a question for ``schedule``.  A full look at everything
 is due at the start, once in ``rescan``, when a source came, after sleep, when the clock was set, and when events were lost;
 every backup is one, so that it only means to run one.  When nothing is to be done, thumbnails that backups left are made
-(``spare``), and then faces are looked for, where somebody agreed to it.
+(``spare``), then photos are restored to prove that they are there (a drill), and then faces are looked for, where somebody
+agreed to it.
 
 Guarantees: an event that came before a backup began is in that backup, or makes the next one due.  A destination that
 fails is tried again for ever and keeps no other from being served.  What must survive a kill (since when each destination
@@ -24,15 +25,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from photovault.device import write_private
-from photovault.errors import BusyError, CancelledError, PhotovaultError
+from photovault.errors import BusyError, CancelledError, GuardError, PhotovaultError
 from photovault.watch.observer import Kind
 from photovault.watch.quiet import QuietPeriod
-from photovault.watch.run import BEGINS, FACES, Done, Faced, Nothing, Run, about, headline, kind_of, run_status
+from photovault.watch.run import BEGINS, FACES, Done, Drilled, Faced, Nothing, Run, about, headline, kind_of, run_status
 from photovault.watch.schedule import FIRST_RETRY, PAUSE_MAX, Allowed, Clocks, Conditions, Turn
 from photovault.watch.spare import SLICE, SpareTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from photovault.progress import Progress
@@ -92,6 +93,18 @@ class Faces(Protocol):
         """Look, until it is ``enough``; None when nobody agreed, or nothing was new.  Raises PhotovaultError."""
 
 
+class Drills(Protocol):
+    """Restores photos of one destination, to see that they are there."""
+
+    def __call__(
+        self, destination: str, progress: Progress, enough: Callable[[], bool], /, *, again: bool
+    ) -> Drilled | None:
+        """Try some if a drill is due, or ``again`` those that failed, until it is ``enough``; None where that is not wanted.
+
+        Raises PhotovaultError.
+        """
+
+
 class Source(Protocol):
     """Tells of changes; ``observer.Watcher`` is one."""
 
@@ -133,6 +146,8 @@ class Kept:
     error: str = ""
     problems: int = 0
     problems_since: str = ""
+    damaged: int = 0
+    damaged_since: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,15 +170,18 @@ class Daemon:
         memory: Path,
         *,
         thumbnails: Thumbnails | None = None,
+        drills: Drills | None = None,
         faces: Faces | None = None,
     ) -> None:
-        """``memory``: the file for what must survive a kill; ``thumbnails``, ``faces``: when nothing is to be done."""
+        """``memory``: the file for what must survive a kill; ``thumbnails``, ``drills``, ``faces``: when nothing is to be done."""
         self.world = world
         self._orders = orders
         self._source = source
         self._work = work
         self._thumbnails = thumbnails
+        self._drills = drills
         self._faces = faces
+        self._failing: set[str] = set()
         self._spare = SpareTime()
         self._spare.renew(FACES)
         self._memory = memory
@@ -324,6 +342,7 @@ class Daemon:
             turn = self._turns.get(name) or Turn(name=name)
             self._kept.setdefault(name, Kept())  # before there is a turn: another thread may ask for the status
             self._turns[name] = replace(turn, over_network=one.over_network, not_before=0.0)
+            self._spare.renew(_drill(name))
         self._need(now)
 
     # Running.
@@ -344,14 +363,21 @@ class Daemon:
         self._begin_spare(now)
 
     def _begin_spare(self, now: float) -> None:
-        names = [] if self._thumbnails is None else list(self._turns)
-        for name in [*names, *([] if self._faces is None else [FACES])]:
-            run = Run(name, now, frozenset(), spare=True)
-            if self._spare.wants(name, now) and self._is_spare(run, now):
+        for key, run in self._slices(now):
+            if self._spare.wants(key, now) and self._is_spare(run, now):
                 self._run = run
                 self.world.say(BEGINS[kind_of(run)], about(run))
                 self.world.start(partial(self._do, run))
                 return
+
+    def _slices(self, now: float) -> Iterator[tuple[str, Run]]:
+        """What could be done, with its name in ``spare``."""
+        for name in self._turns if self._thumbnails is not None else ():
+            yield name, Run(name, now, frozenset(), spare=True)
+        for name in self._turns if self._drills is not None else ():
+            yield _drill(name), Run(name, now, frozenset(), spare=True, drill=True)
+        if self._faces is not None:
+            yield FACES, Run(FACES, now, frozenset(), spare=True)
 
     def _is_spare(self, run: Run, now: float) -> bool:
         """Whether nothing else is to be done, and a slice that began as ``run`` may go on."""
@@ -385,7 +411,10 @@ class Daemon:
                 run.result = CancelledError("stopped")
             self.wake()
 
-    def _what(self, run: Run) -> Done | Faced | Nothing:
+    def _what(self, run: Run) -> Done | Drilled | Faced | Nothing:
+        if run.drill and self._drills is not None:
+            again = run.destination in self._failing
+            return self._drills(run.destination, run, lambda: run.enough, again=again) or Nothing()
         if run.destination == FACES and self._faces is not None:
             return self._faces.look(run, lambda: run.enough) or Nothing()
         if run.spare and self._thumbnails is not None:
@@ -398,8 +427,8 @@ class Daemon:
             return
         self._run = None
         turn = self._turns.get(run.destination)
-        if turn is None:  # no destination, or none any more
-            self._finish_faces(run, now)
+        if turn is None or run.drill:
+            self._finish_other(run, now)
             return
         match run.result:
             case Done() as done:
@@ -419,9 +448,14 @@ class Daemon:
             case PhotovaultError() as error:
                 self._failed(turn, now, error)
 
+    def _finish_other(self, run: Run, now: float) -> None:
+        """Faces, a drill, or what was done at a destination that is none any more."""
+        if run.destination == FACES:
+            self._finish_faces(run, now)
+        elif run.destination in self._turns:
+            self._finish_drill(run, now)
+
     def _finish_faces(self, run: Run, now: float) -> None:
-        if run.destination != FACES:
-            return
         match run.result:
             case Faced() as faced:
                 self._spare.learn(FACES, faced.left)
@@ -436,15 +470,46 @@ class Daemon:
                 self._spare.failed(FACES, now)
                 self.world.say("faces not looked for", {"error": error.what, "do": error.hint})
 
+    def _finish_drill(self, run: Run, now: float) -> None:
+        key = _drill(run.destination)
+        match run.result:
+            case Drilled() as drilled:
+                self._failing.discard(run.destination)
+                self._spare.later(key, drilled.left, now, drilled.again)
+                if drilled.left and not drilled.photos:
+                    self._spare.failed(key, now)
+                self._note_damage(run.destination, drilled.damaged)
+                self.world.say("drill done", {"destination": run.destination, **asdict(drilled)})
+            case Nothing():
+                self._spare.learn(key, 0)
+                self._note_damage(run.destination, 0)
+            case BusyError() | CancelledError():
+                self._spare.failed(key, now, BUSY_SECONDS)
+            case PhotovaultError() as error:
+                self._spare.failed(key, now)
+                self.world.say("no drill", {"destination": run.destination, "error": error.what, "do": error.hint})
+
+    def _note_damage(self, name: str, damaged: int) -> None:
+        """What a drill found wrong stays said until another one finds it mended."""
+        kept = self._kept[name]
+        since = (kept.damaged_since or self._now_text()) if damaged else ""
+        if (damaged, since) != (kept.damaged, kept.damaged_since):
+            kept.damaged, kept.damaged_since = damaged, since
+            self._save()
+
     def _succeeded(self, run: Run, turn: Turn, done: Done, now: float) -> None:
         if run.spare:
             self._spare.done(run.destination, done.thumbnails_left, now)
         self._spare.learn(run.destination, done.thumbnails_left)
         if done.files:
             self._spare.renew(FACES)
+        if done.snapshot and self._kept[run.destination].damaged:
+            self._failing.add(run.destination)  # it may be mended now
+            self._spare.renew(_drill(run.destination))
         turn = turn.succeeded(run.began)
         before = self._kept[run.destination]
         kept = Kept(last_success=self._now_text(), snapshot=done.snapshot or before.snapshot, problems=done.problems)
+        kept.damaged, kept.damaged_since = before.damaged, before.damaged_since
         kept.problems_since = (before.problems_since or self._now_text()) if kept.problems else ""
         if turn.pending_since is not None or not self._quiet.is_empty:
             kept.pending_since = self._now_text()
@@ -458,12 +523,13 @@ class Daemon:
         self._turns[turn.name] = turn.failed(now, error.what, self.world.chance(), first)
         kept = self._kept[turn.name]
         kept.failing_since = kept.failing_since or self._now_text()
-        kept.error = error.what
+        kept.error = f"{error.what}; {error.hint}" if isinstance(error, GuardError) else error.what
+        said = error.unnamed if isinstance(error, GuardError) else error.what
         self._save()
         wait = round(self._turns[turn.name].not_before - now)
         self.world.say(
             "backup failed",
-            {"destination": turn.name, "error": error.what, "do": error.hint, "again in seconds": wait},
+            {"destination": turn.name, "error": said, "do": error.hint, "again in seconds": wait},
         )
 
     # Saying how things stand.
@@ -516,6 +582,11 @@ class Daemon:
             }
             with suppress(OSError, PhotovaultError):  # a full disk must not end the daemon: the backup will say so
                 write_private(self._memory, json.dumps(value, indent=1).encode())
+
+
+def _drill(name: str) -> str:
+    """What drills of a destination are called in ``spare``; the name of none, since it has blanks and no slash."""
+    return f"photos proven at {name}"
 
 
 def _text(path: bytes) -> str:

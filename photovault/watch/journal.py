@@ -101,11 +101,12 @@ def _stored(done: Mapping[str, object]) -> list[str]:
     if not done.get("snapshot"):
         facts = ["nothing new"]
     else:
-        size = done.get("size")
-        facts = [f"{done.get('files') or 0:,} files", f"snapshot {str(done['snapshot'])[:8]}"]
+        size, files = done.get("size"), done.get("files") or 0
+        facts = [f"{files:,} file{'' if files == 1 else 's'}", f"snapshot {str(done['snapshot'])[:8]}"]
         facts[1:1] = [f"{size / 1e6:,.1f} MB"] if isinstance(size, int | float) and size else []
     if done.get("problems"):
-        facts.append(f"{done['problems']} files could not be read: `photovault backup -n` names them")
+        number = f"{done['problems']} file{'' if done['problems'] == 1 else 's'}"
+        facts.append(f"{number} could not be read, or are suspect: `photovault status` says more")
     return [", ".join(facts)]
 
 

@@ -1,4 +1,4 @@
-"""A run of the daemon, what came out of it, and how it is told: a backup, thumbnails, or looking for faces.  Pure.
+"""A run of the daemon, what came out of it, and how it is told: a backup, thumbnails, a drill, or looking for faces.  Pure.
 
 The thread of a run writes its numbers and in the end its result; others read them, and may ask it to stop.
 """
@@ -21,7 +21,7 @@ FACES: Final = "faces in photos"
 class Done:
     """What a backup did: the snapshot's id, empty when nothing had changed; files and bytes stored anew.
 
-    ``problems``: what could not be read; sources that are away are not among them, since they come back.
+    ``problems``: what could not be read, or is suspect; sources that are away are not among them, since they come back.
     ``thumbnails_left``: how many are still to be made.
     """
 
@@ -41,13 +41,32 @@ class Faced:
     problems: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drilled:
+    """What a drill did.
+
+    Attributes:
+        photos: how many were proven.
+        left: how many it did not come to.
+        problems: how many of which nothing could be said here.
+        damaged: how many are known not to come back, or to have rotted on this computer.
+        again: seconds until the next drill is due.
+    """
+
+    photos: int = 0
+    left: int = 0
+    problems: int = 0
+    damaged: int = 0
+    again: float = 0.0
+
+
 class Nothing:
     """There was nothing to do, and nothing was looked at."""
 
 
 @dataclass(slots=True)
 class Run:
-    """The backup that is under way; ``spare``: it is none (see ``spare``), and ends soon when it is ``enough``."""
+    """The backup that is under way; ``spare``: it is none (see ``spare``), and ends soon when it is ``enough``; ``drill``: a drill."""
 
     destination: str
     began: float
@@ -60,7 +79,8 @@ class Run:
     total_size: int = 0
     path: str = ""
     stop: bool = False
-    result: Done | Faced | Nothing | PhotovaultError | None = None
+    drill: bool = False
+    result: Done | Drilled | Faced | Nothing | PhotovaultError | None = None
 
     def total(self, files: int, size: int) -> None:
         """How much there is to do."""
@@ -75,13 +95,20 @@ class Run:
         self.path = path
 
 
-BEGINS: Final = {"backup": "backup begins", "thumbnails": "making thumbnails", "faces": "looking for faces"}
+BEGINS: Final = {
+    "backup": "backup begins",
+    "thumbnails": "making thumbnails",
+    "drill": "drill begins",
+    "faces": "looking for faces",
+}
 """What a log says, by the kind of a run."""
 
 
 def kind_of(run: Run) -> str:
     """One of the keys of ``BEGINS``."""
-    return "faces" if run.destination == FACES else "thumbnails" if run.spare else "backup"
+    if run.destination == FACES:
+        return "faces"
+    return "drill" if run.drill else "thumbnails" if run.spare else "backup"
 
 
 def about(run: Run) -> dict[str, object]:
@@ -96,6 +123,8 @@ def headline(run: Run) -> str:
             return "looking for faces"
         case "thumbnails":
             return f"making thumbnails for {run.destination}"
+        case "drill":
+            return f"proving photos at {run.destination}"
         case _:
             return f"backing up to {run.destination}"
 

@@ -1,9 +1,9 @@
 """How a destination stands, in one word.  Pure: one rule for ``status``, the alarms and the exit code.
 
 A destination is overdue when its last success is longer ago than ``[status] overdue`` says, or when it never had one
-and has lacked something for so long; failing, when the last try failed; incomplete, when the last one could not read
-everything; pending, when it only lacks something; else protected.  Overdue comes before failing, since it is the one that
-costs photos.
+and has lacked something for so long; damaged, when a drill found photos that do not come back from it, or that rotted on this
+computer; failing, when the last try failed; incomplete, when the last one could not read everything; pending, when it only lacks
+something; else protected.  Overdue and damaged come before failing, since they are the ones that cost photos.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ class Standing(StrEnum):
     PENDING = "pending"
     INCOMPLETE = "incomplete"
     FAILING = "failing"
+    DAMAGED = "damaged"
     OVERDUE = "overdue"
 
 
 _AHEAD = timedelta(days=1)  # a time that is so far in the future says nothing
 
-BAD = frozenset({Standing.INCOMPLETE, Standing.FAILING, Standing.OVERDUE})
+BAD = frozenset({Standing.INCOMPLETE, Standing.FAILING, Standing.OVERDUE, Standing.DAMAGED})
 
 
 def standing(one: Mapping[str, Any], now: datetime, overdue: float) -> Standing:
@@ -36,6 +37,8 @@ def standing(one: Mapping[str, Any], now: datetime, overdue: float) -> Standing:
     since = parse_time(one.get("last_success")) or parse_time(one.get("pending_since"))
     if since is not None and now - since > timedelta(seconds=overdue):
         return Standing.OVERDUE
+    if one.get("damaged"):
+        return Standing.DAMAGED
     if one.get("failing_since"):
         return Standing.FAILING
     if one.get("problems") and one.get("last_success"):
@@ -46,6 +49,7 @@ def standing(one: Mapping[str, Any], now: datetime, overdue: float) -> Standing:
 def since_when(one: Mapping[str, Any], how: Standing) -> str:
     """Since when it stands so, ISO 8601 in UTC; empty when that is not known."""
     keys = {
+        Standing.DAMAGED: "damaged_since",
         Standing.FAILING: "failing_since",
         Standing.INCOMPLETE: "problems_since",
         Standing.PENDING: "pending_since",

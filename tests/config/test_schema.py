@@ -117,7 +117,7 @@ def test_the_example_shows_every_key_with_its_default(monkeypatch: pytest.Monkey
     monkeypatch.setenv("HOME", "/home/ann")
     text = re.sub(r"^#(?=[a-z\[])", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
     config, default = parse(text, "example"), Config()
-    for section in ("backup", "restore", "status", "network", "watch", "alarms"):
+    for section in ("backup", "restore", "status", "keep", "network", "watch", "alarms"):
         assert getattr(config, section) == getattr(default, section)
     assert replace(config.people, model=None) == default.people
     model = config.people.model

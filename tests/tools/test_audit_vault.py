@@ -49,7 +49,7 @@ ALL_FACTS = {
     "altitude": -3, "broken": "cut", "burst_id": "b", "content_id": "c", "description": "d", "duration": 1,
     "gain_map": True, "height": 3, "keywords": ["a", "b"], "kind": "jpeg", "latitude": 1, "lens": "l", "longitude": -1,
     "make": "m", "model": "n", "motion": 9, "orientation": 6, "phash": 2**64 - 1, "rating": -1,
-    "taken": "2021-05-04T13:22:11+02:00", "taken_confidence": "high", "taken_source": "exif", "title": "t", "width": 4,
+    "suspect": "s", "taken": "2021-05-04T13:22:11+02:00", "taken_confidence": "high", "taken_source": "exif", "title": "t", "width": 4,
 }  # fmt: skip
 
 
@@ -584,3 +584,79 @@ def test_it_imports_the_standard_library_and_cryptography_only() -> None:
             names.add(node.module.split(".")[0])
     assert names - set(sys.stdlib_module_names) == {"cryptography", "imagecodecs"}
     assert "except ImportError" in TOOL.read_text()  # it does without the latter
+
+
+# Parity
+
+
+@pytest.fixture
+def protected(tmp_path: Path) -> Path:
+    """A vault whose packs have parity."""
+    photos = tmp_path / "device" / "Pictures"
+    put(photos / "a.jpg", jpeg(1))
+    put(photos / "movie.mp4", Random(1).randbytes(100_000))
+    computer = Computer(tmp_path / "device", tmp_path / "protected")
+    (computer.folder / "config.toml").write_text("[vault]\nparity = true\n[backup]\nthumbnails = false\n")
+    computer.make_vault(password=PASSWORD)
+    computer.backup(photos)
+    return tmp_path / "protected"
+
+
+def parity_of(vault: Path, **change: Any) -> tuple[dict[str, Any], list[make.Part]]:
+    """The map of a parity object, and its parts, the map changed; the object goes."""
+    insider = Insider(vault)
+    path = min(vault.glob("parity/*"))
+    opened = open_object(insider.keyring, ObjectKind.PARITY, path.read_bytes())
+    path.unlink()
+    said, held = (opened.part(region) for region in opened.regions)
+    value = json.loads(said) | change
+    parts = [
+        make.part(fmt.canonical(value), PartKind.PARITY_MAP, keyring=insider.keyring),
+        make.part(held, PartKind.PARITY, keyring=insider.keyring),
+    ]
+    return value, parts
+
+
+def test_parity_is_computed_again(audit: Callable, protected: Path) -> None:
+    code, said = audit(protected)
+    assert (code, said.splitlines()[-1]) == (0, "every byte is accounted for")
+    assert "parity maps: " in said
+
+
+def test_parity_that_its_packs_do_not_give_is_named(audit: Callable, protected: Path) -> None:
+    insider = Insider(protected)
+    _, (said, held) = parity_of(protected)
+    message = b"a face vector" + bytes(held[1])[13:]
+    name = insider.seal(said, make.part(message, PartKind.PARITY, keyring=insider.keyring), kind=ObjectKind.PARITY)
+    code, told = audit(protected)
+    assert code == 1
+    assert f"NOT ACCOUNTED FOR: {name}: it is not what its packs give" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"more": 1}, "the format knows no field more in parity map"),
+        ({"shards": 3}, "shards is not what the format allows"),
+        ({"packs": []}, "its group has no pack, one twice, or too many"),
+        ({"packs": ["00" * 32]}, "it protects a pack 0000000000000000 that is not there"),
+        ({"length": 5}, "its map says other lengths"),
+        ({"shard": 2}, "shard is not what the format allows"),
+    ],
+)
+def test_a_parity_map_that_says_something_else_is_named(
+    audit: Callable, protected: Path, change: dict[str, Any], why: str
+) -> None:
+    _, parts = parity_of(protected, **change)
+    name = Insider(protected).seal(*parts, kind=ObjectKind.PARITY)
+    code, told = audit(protected)
+    assert code == 1
+    assert f"NOT ACCOUNTED FOR: {name}: {why}" in told
+
+
+def test_a_parity_object_with_other_parts_is_named(audit: Callable, protected: Path) -> None:
+    _, (said, held) = parity_of(protected)
+    name = Insider(protected).seal(held, said, kind=ObjectKind.PARITY)
+    code, told = audit(protected)
+    assert code == 1
+    assert f"NOT ACCOUNTED FOR: {name}: it has other parts than its kind has" in told

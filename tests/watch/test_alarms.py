@@ -125,7 +125,7 @@ def test_files_that_cannot_be_read_are_told_as_failures_are(house, told):
     house.go(HOUR)
     assert told.told == [("nas", "incomplete"), ("nas", "protected")]
     said = alarms.sentence(Alarm(destination="nas", state=Standing.INCOMPLETE, since=text(START), problems=2))
-    assert "incomplete since 2026-11-23T12:00:00Z: what could not be read: 2;" in said
+    assert "incomplete since 2026-11-23T12:00:00Z: what could not be read, or is suspect: 2;" in said
 
 
 def test_a_card_that_is_not_plugged_in_alarms_nobody(house, told):
@@ -310,6 +310,7 @@ def test_the_webhook_gets_json():
         "state": "failing",
         "since": "2026-11-23T11:00:00Z",
         "problems": 2,
+        "damaged": 0,
     }
 
 
@@ -348,6 +349,9 @@ def test_an_address_that_is_not_there_is_a_failure(url):
 
 def test_words_for_people():
     assert alarms.sentence(WELL) == "backups to nas are well again"
+    damaged = Alarm(destination="nas", state=Standing.DAMAGED, since="2026-11-01T00:00:00Z", damaged=3)
+    assert alarms.sentence(damaged).startswith("a drill found damage at nas since 2026-11-01T00:00:00Z: ")
+    assert ": 3; run `photovault status`" in alarms.sentence(damaged)
     overdue = Alarm(destination="nas", state=Standing.OVERDUE, since="2026-11-01T00:00:00Z")
     assert "what changed since 2026-11-01T00:00:00Z is not safe" in alarms.sentence(overdue)
 
@@ -452,3 +456,16 @@ def test_without_channels_there_is_no_thread(tmp_path):
     house.alarms.start()
     assert house.alarms._thread is None
     house.alarms.close()
+
+
+def test_damage_that_a_drill_found_is_told_once_then_daily_and_when_it_is_mended(tmp_path):
+    told = Told()
+    house = House(tmp_path, told)
+    house.destinations["nas"] |= {"damaged": 2, "damaged_since": text(house.now)}
+    house.go(HOUR)
+    assert told.told == [("nas", "damaged")]
+    house.go(DAY)
+    assert told.told == [("nas", "damaged")] * 2
+    house.works()
+    house.go(HOUR)
+    assert told.told[-1] == ("nas", "protected")

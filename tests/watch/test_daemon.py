@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from photovault.config import parse_hours
-from photovault.errors import BusyError, CancelledError, UnavailableError
+from photovault.errors import BusyError, CancelledError, GuardError, UnavailableError
 from photovault.watch.daemon import Daemon, Destination, Orders, World, end_pause, load_memory, load_pause
 from photovault.watch.observer import Event, Kind
-from photovault.watch.run import Done, Faced
+from photovault.watch.run import Done, Drilled, Faced
 from photovault.watch.schedule import PAUSE_MAX, Allowed, Clocks, Conditions
 from photovault.watch.spare import AFTER_FAILURE, SLICE
 
@@ -158,6 +158,20 @@ def test_a_destination_that_is_away_keeps_no_other_from_being_served_and_comes_b
     house.go(30 + 60 + 120 + 10)
     assert [name for name, _ in house.runs] == ["main", "nas", "main", "main", "main"]
     assert (house.one()["failing_since"], house.one()["error"], house.one()["pending_since"]) == ("", "", "")
+
+
+def test_a_guard_that_stops_a_backup_is_told_with_the_way_on_until_the_user_went_it(house):
+    house.answers["main"] = [
+        GuardError("30 of 40 files are gone: a.jpg", "photovault backup --allow losses", "30 of 40 files are gone")
+    ] * 9
+    house.go(100)
+    assert house.one()["error"] == "30 of 40 files are gone: a.jpg; photovault backup --allow losses"
+    assert next(more["error"] for what, more in house.said if what == "backup failed") == "30 of 40 files are gone"
+    assert house.one()["failing_since"]
+    house.answers.clear()
+    house.daemon.backup_now()  # what the command does when it went on
+    house.go(10)
+    assert (house.one()["error"], house.one()["failing_since"]) == ("", "")
 
 
 def test_a_change_during_a_backup_makes_the_next_one_due(house):
@@ -766,3 +780,146 @@ def test_looking_for_faces_in_vain_is_no_failure_of_backups_and_waits(house, err
     house.go(10)
     assert len(faces.slices) == 2
     assert house.one()["failing_since"] == ""
+
+
+class Drills:
+    """Photos that are to be proven, and slices that tests end."""
+
+    def __init__(self, house, left=0, again=86_400.0):
+        self.house, self.left, self.again, self.damaged, self.error = house, left, again, 0, None
+        self.slices, self.enough, self.wanted = [], None, True
+        house.daemon._drills = self
+
+    def __call__(self, destination, progress, enough, *, again):
+        self.slices.append((destination, self.house.seconds, again))
+        self.enough = enough
+        if self.error:
+            raise self.error
+        if not self.wanted:
+            return None
+        self.left = max(0, self.left - 4)
+        return Drilled(photos=4, left=self.left, damaged=self.damaged, again=0.0 if self.left else self.again)
+
+
+def test_photos_are_proven_when_nothing_else_is_to_be_done_at_every_destination_and_again_when_it_is_due(house):
+    drills = Drills(house)
+    house.go(60)
+    assert [name for name, _, _ in drills.slices] == ["main", "nas"]
+    house.go(80_000, step=60)
+    assert len(drills.slices) == 2
+    house.go(7_200, step=60)
+    assert [name for name, _, _ in drills.slices[2:]] == ["main", "nas"]
+    assert house.one()["snapshot"] == "abc", "they change nothing about backups"
+    assert "drill begins" in [what for what, _ in house.said]
+
+
+def test_a_drill_that_a_slice_did_not_finish_goes_on(house):
+    drills = Drills(house, left=10)
+    house.go(60)
+    assert [name for name, _, _ in drills.slices] == ["main", "main", "main", "nas"]
+
+
+def test_drills_come_after_thumbnails_and_before_faces(house):
+    spare, drills, faces = Spare(house), Drills(house), Faces(house)
+    house.go(60)
+    assert spare.slices[-1][1] < drills.slices[0][1]
+    assert drills.slices[-1][1] < faces.slices[0]
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [Conditions(when=NOON, battery=99), Conditions(when=NOON.replace(hour=23)), Conditions(when=NOON, metered=True)],
+    ids=["on battery", "quiet hours", "metered"],
+)
+def test_no_drills_on_battery_in_quiet_hours_or_over_a_metered_network(tmp_path, conditions):
+    house = House(tmp_path, replace(ORDERS, allowed=Allowed(quiet_hours=(parse_hours("22:00-07:00"),))))
+    drills = Drills(house)
+    house.inline = False
+    for _ in range(2):  # the first looks at both
+        house.go(1)
+        house.waiting.pop()()
+    house.conditions = conditions
+    house.inline = True
+    house.go(60)
+    assert [name for name, _, _ in drills.slices] == (["main"] if conditions.metered else [])
+    house.conditions = Conditions(when=NOON)
+    house.go(60)
+    assert {name for name, _, _ in drills.slices} == {"main", "nas"}
+
+
+@pytest.mark.parametrize("what", ["a change", "battery", "a pause", "time", "the end"])
+def test_a_drill_ends_when_something_else_is_to_be_done(house, what):
+    drills = Drills(house)
+    house.go(2)
+    house.inline = False
+    house.go(1)
+    (run,) = house.waiting
+    run()
+    house.daemon._run.result = None  # as if it still went on
+    assert not drills.enough()
+    assert house.daemon.headline() == "proving photos at main"
+    match what:
+        case "a change":
+            house.told.queue.append(Event(Kind.CHANGED, A))
+        case "battery":
+            house.conditions = Conditions(when=NOON, battery=80)
+        case "a pause":
+            house.daemon.pause(60)
+        case "time":
+            house.go(SLICE)
+        case "the end":
+            house.daemon.stop()
+    house.go(1)
+    assert drills.enough()
+
+
+def test_damage_that_a_drill_found_is_said_until_one_finds_it_mended_and_survives_a_kill(house):
+    drills = Drills(house)
+    drills.damaged = 3
+    house.go(10)
+    assert (house.one()["damaged"], house.one()["damaged_since"]) == (3, "2026-11-23T12:00:04Z")
+    assert load_memory(house.memory)["main"].damaged == 3
+    house.daemon.backup_now()
+    house.answers = {"main": Done(), "nas": Done()}
+    house.go(10)
+    assert house.one()["damaged"] == 3, "a backup alone mends nothing"
+    house.begin()
+    drills = Drills(house)
+    assert house.one()["damaged"] == 3
+    house.go(10)
+    assert (house.one()["damaged"], house.one()["damaged_since"]) == (0, "")
+
+
+def test_after_damage_the_next_backup_is_a_reason_to_look_again(house):
+    drills = Drills(house)
+    drills.damaged = 1
+    house.go(10)
+    assert [again for _, _, again in drills.slices] == [False, False]
+    drills.damaged = 0
+    house.told.queue = [Event(Kind.CHANGED, A)]
+    house.go(20)
+    assert [again for _, _, again in drills.slices[2:]] == [True, True]
+    house.told.queue = [Event(Kind.CHANGED, A)]
+    house.go(20)
+    assert len(drills.slices) == 4, "nothing is wrong any more"
+
+
+@pytest.mark.parametrize(
+    ("error", "again"), [(BusyError("a drill by hand"), 10), (UnavailableError("no disk"), 1800)], ids=["busy", "away"]
+)
+def test_a_drill_that_cannot_be_is_no_failure_of_backups_and_waits(house, error, again):
+    drills = Drills(house)
+    drills.error = error
+    house.go(again)
+    assert [name for name, _, _ in drills.slices] == ["main", "nas"]
+    house.go(10)
+    assert len(drills.slices) == 4
+    assert house.one()["failing_since"] == ""
+
+
+def test_drills_that_are_not_wanted_are_not_made(house):
+    drills = Drills(house)
+    drills.wanted = False
+    house.go(100_000, step=60)
+    assert len(drills.slices) == 2
+    assert house.one()["damaged"] == 0

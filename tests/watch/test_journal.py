@@ -37,7 +37,7 @@ def said(what, more, **how):
         (
             "backup done",
             {"destination": "nas", "snapshot": "", "files": 0, "size": 0, "problems": 2},
-            "backup done: nas: nothing new, 2 files could not be read: `photovault backup -n` names them",
+            "backup done: nas: nothing new, 2 files could not be read, or are suspect: `photovault status` says more",
         ),
         (
             "backup failed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from photovault.watch.spare import AFTER_FAILURE, IN_VAIN, SpareTime
+from photovault.watch.spare import AFTER_FAILURE, IN_VAIN, LEAST, SpareTime
 
 
 def test_only_what_is_left_somewhere_is_wanted() -> None:
@@ -40,3 +40,16 @@ def test_what_came_new_is_worked_at_however_the_last_slice_ended() -> None:
     spare.failed("main", 100)
     spare.renew("main")
     assert spare.wants("main", 100)
+
+
+def test_what_there_is_always_more_of_waits_until_it_is_due() -> None:
+    spare = SpareTime()
+    spare.later("main", 5, 100, 0)
+    assert spare.wants("main", 100), "the slice was not finished"
+    spare.later("main", 0, 200, 86_400)
+    assert not spare.wants("main", 200 + 86_399)
+    assert spare.wants("main", 200 + 86_400)
+    spare.later("main", 0, 300, 0)
+    assert not spare.wants("main", 300 + LEAST - 1), "never again and again"
+    spare.renew("main")
+    assert spare.wants("main", 300)
