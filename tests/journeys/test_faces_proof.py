@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from photovault.app import backing
 from photovault.app.proof import audit, two_run
-from photovault.app.runs import App
 from photovault.app.sources import BackupRequest
 from photovault.app.switches import faces_switch, planted_vectors, switches
 from photovault.crypto.keys import mac
@@ -35,6 +35,7 @@ from tests.support.photos import jpeg, library, put
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from photovault.app.runs import App
     from photovault.audit import TwoRunReport
 
 KEY = Random(9).randbytes(32)
@@ -58,14 +59,14 @@ class Leaks:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._patch = monkeypatch.setattr
         self.faces = b""
-        real = App._back_up
+        real = backing.back_up
 
         def reading_faces(app: App, *args: object, **options: object) -> object:
             store = app.people_folder / "faces.db"
             self.faces = store.read_bytes()[-512:] if store.is_file() else b""
             return real(app, *args, **options)
 
-        self._patch(App, "_back_up", reading_faces)
+        self._patch(backing, "back_up", reading_faces)
 
     def _spoil_snapshot(self, spoil) -> None:
         real = fmt.encode_snapshot

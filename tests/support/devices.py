@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from photovault.app import App, Settings, Surroundings
+from photovault.app.forgetting import ForgetRequest, forget
 from photovault.app.sources import BackupRequest
 from photovault.check import parse_amount
 from photovault.photos.choose import Choice
@@ -12,11 +14,14 @@ from photovault.restore import Overwrite
 from tests.support.world import CHEAP, START, Clock, seeded
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
     from pathlib import Path
 
     from photovault.backup import BackupReport
+    from photovault.backup.guards import Guard
     from photovault.check import CheckReport
+    from photovault.forget import ForgetReport, Keep
     from photovault.restore import RestoreReport
     from photovault.storage.base import Storage
 
@@ -63,9 +68,32 @@ class Computer:
         vault, _ = self.app(storage).make_vault(password=password, words=WORDS)
         vault.places.close()
 
-    def backup(self, *folders: Path, storage: Storage | None = None, **settings: str | bool) -> BackupReport:
-        request = BackupRequest(paths=tuple(map(str, folders)), all_files=True)
+    def backup(
+        self,
+        *folders: Path,
+        storage: Storage | None = None,
+        allowed: Collection[Guard] = (),
+        **settings: str | bool,
+    ) -> BackupReport:
+        request = BackupRequest(paths=tuple(map(str, folders)), all_files=True, allowed=frozenset(allowed))
         return self.app(storage, **settings).backup(request, Silent())
+
+    def forget(
+        self,
+        *names: str,
+        keep: Keep | None = None,
+        storage: Storage | None = None,
+        request: ForgetRequest | None = None,
+        **settings: str | bool,
+    ) -> ForgetReport:
+        """Forget what is named, or by ``keep`` (whose ``min_age`` counts), and prune; or as ``request`` says."""
+        age = None if keep is None else keep.min_age
+        wanted = request or ForgetRequest(names=names, keep=keep, min_age=age)
+        return forget(self.app(storage, **settings), wanted, Silent())
+
+    def sleep(self, **length: float) -> None:
+        """Let time go by on this computer's clock: ``days=8``."""
+        self._now.now += timedelta(**length)
 
     def check(self, storage: Storage | None = None, data: str = "all", **settings: str | bool) -> CheckReport:
         return self.app(storage, **settings).check(parse_amount(data), Silent())

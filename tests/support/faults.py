@@ -3,7 +3,7 @@
 ``FaultyStorage`` passes everything on, remembers what was put, and lets one operation go wrong: with an error before or
 after the object was stored (an answer that got lost), with half an object under the name (a storage that breaks its
 promise), or with ``Killed``, which no ``except Exception`` sees; after that nothing is passed on any more, as from a
-process that is dead.
+process that is dead.  A ``Storm`` does so at any operation of any kind, over several storages at once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import threading
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from photovault.errors import RefusedError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,3 +96,83 @@ class FaultyStorage:
         error = self._fault()
         self._dead = isinstance(error, Killed)
         raise error
+
+
+class Fault(StrEnum):
+    """What happens to one operation of a storage."""
+
+    ERROR = "an error, and nothing was done"
+    LATE = "an error, though it was done"
+    SHORT = "half an object is under the name"
+    FULL = "no space from then on"
+    KILL = "a kill before it"
+    KILLED_AFTER = "a kill after it"
+
+    def fits(self, kind: str) -> bool:
+        """Whether it is another one than the others, for an operation of this kind."""
+        return {
+            "put": True,
+            "delete": self in {Fault.ERROR, Fault.LATE, Fault.KILL, Fault.KILLED_AFTER},
+        }.get(kind, self in {Fault.ERROR, Fault.KILL})
+
+
+class Storm:
+    """One fault at operation number ``at`` (from 1) of all storages that it is over; ``kinds``: what was asked for, in order."""
+
+    def __init__(self, at: int = 0, fault: Fault = Fault.ERROR) -> None:
+        self.kinds: list[str] = []
+        self.at = at
+        self.fault = fault
+        self._lock = threading.Lock()
+
+    @property
+    def struck(self) -> bool:
+        """Whether it happened."""
+        return 0 < self.at <= len(self.kinds)
+
+    def over(self, inner: Storage) -> Storage:
+        """A storage that it can hit."""
+        return _Exposed(inner, self)
+
+    def around(self, kind: str, operation: Callable[[], object], half: Callable[[], object] = lambda: None) -> object:
+        """Do an operation, or not."""
+        with self._lock:
+            before = self.struck
+            self.kinds.append(kind)
+            hit = self.struck and not before
+        if before and self.fault in {Fault.KILL, Fault.KILLED_AFTER}:
+            raise Killed
+        if (hit or (before and kind == "put")) and self.fault is Fault.FULL:
+            raise RefusedError("no space left")
+        if not hit:
+            return operation()
+        if self.fault in {Fault.LATE, Fault.KILLED_AFTER}:
+            operation()
+        if self.fault is Fault.SHORT:
+            half()
+        raise Killed if self.fault in {Fault.KILL, Fault.KILLED_AFTER} else UnavailableError("the share is gone")
+
+
+class _Exposed:
+    """A storage under a storm."""
+
+    def __init__(self, inner: Storage, storm: Storm) -> None:
+        self._inner = inner
+        self._storm = storm
+
+    @property
+    def address(self) -> str:
+        return self._inner.address
+
+    def put(self, name: str, data: Buffer) -> None:
+        half = bytes(data[: len(data) // 2])
+        self._storm.around("put", lambda: self._inner.put(name, data), lambda: self._inner.put(name, half))
+
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        return self._storm.around("get", lambda: self._inner.get(name, offset, length))  # type: ignore[return-value]
+
+    def listing(self, prefix: str) -> Iterator[Stored]:
+        return iter(self._storm.around("listing", lambda: list(self._inner.listing(prefix))))  # type: ignore[call-overload]
+
+    def delete(self, name: str) -> None:
+        self._storm.around("delete", lambda: self._inner.delete(name))

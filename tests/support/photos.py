@@ -54,11 +54,12 @@ def library(root: Path, random: Random, files: int = 12) -> Path:
 
 def same_tree(one: Path, other: Path) -> list[str]:
     """What differs between two folders in names, kinds, contents, times or rights; empty if nothing does."""
-    left, right = _tree(one), _tree(other)
+    left, right = tree(one), tree(other)
     return sorted(str(key) for key in left.keys() | right.keys() if left.get(key) != right.get(key))
 
 
-def _tree(root: Path) -> dict[bytes, object]:
+def tree(root: Path) -> dict[bytes, object]:
+    """Kind, contents, rights and time of everything below a folder, by path."""
     found: dict[bytes, object] = {}
     top = os.fsencode(root)
     for folder, folders, files in os.walk(top):
