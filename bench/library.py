@@ -98,6 +98,15 @@ def edit(folder: Path, share: float, seed: int, aside: Path) -> int:
     return sum(_edit(path, aside / path.relative_to(folder), rng) for path in chosen)
 
 
+def remove(folder: Path, share: float, seed: int, aside: Path) -> None:
+    """Move `share` of the files, and at least one, to `aside`; those that were edited stay."""
+    found = [path for path in files(folder) if not (aside / path.relative_to(folder)).exists()]
+    for path in Random(seed).sample(found, max(1, round(share * len(found)))):
+        away = aside / path.relative_to(folder)
+        away.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(away)
+
+
 def rename(folder: Path) -> None:
     """Give every top-level folder another name."""
     for old in sorted(path for path in folder.iterdir() if path.is_dir()):
@@ -105,7 +114,7 @@ def rename(folder: Path) -> None:
 
 
 def put_back(folder: Path, aside: Path) -> None:
-    """Undo `rename`, `add` and `edit`, whichever of them happened."""
+    """Undo `rename`, `remove`, `add` and `edit`, whichever of them happened."""
     for new in sorted(folder.glob(f"*{_RENAMED}")):
         new.rename(new.with_name(new.name.removesuffix(_RENAMED)))
     shutil.rmtree(folder / _NEW, ignore_errors=True)

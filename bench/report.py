@@ -15,7 +15,9 @@ TITLES = {
     "same": "backup, no change",
     "new": "backup, +1 % new files",
     "edit": "backup after metadata edits of 2 %",
+    "fewer": "backup after 10 % of the files were deleted",
     "rename": "backup after every folder was renamed",
+    "forget": "forget all snapshots but the last, and give back the space",
     "open": "list the snapshots",
     "restore": "full restore",
     "one": "restore one file",
@@ -108,7 +110,9 @@ def _space_rows(figures: Sequence[Figure], steps: Sequence[str], tools: Sequence
     peaks = {tool: max(figure.peak_bytes for figure in figures if figure.tool == tool) for tool in tools}
     verdict = _verdict(peaks[OURS] / 1e6 if OURS in peaks else None, _PEAK_TARGET_MB, "{:g} MB")
     yield ["peak memory of any step", *(f"{peaks[tool] / 1e6:.0f} MB" for tool in tools), "", *verdict]
-    yield ["stored after the first backup", *(_stored(figures, tool) for tool in tools), "", "", ""]
+    for step, when in (("first", "the first backup"), ("forget", "forget")):
+        if step in steps:
+            yield [f"stored after {when}", *(_stored(figures, step, tool) for tool in tools), "", "", ""]
     for step, target, of in (
         ("new", None, "the new files"),
         ("edit", _EDIT_TARGET, "the edited files"),
@@ -131,9 +135,9 @@ def _growth(figure: Figure) -> float:
     return figure.grown_bytes / max(1, figure.base_bytes)
 
 
-def _stored(figures: Sequence[Figure], tool: str) -> str:
-    size = _median(figures, "first", tool, lambda figure: figure.stored_bytes)
-    objects = _median(figures, "first", tool, lambda figure: figure.stored_objects)
+def _stored(figures: Sequence[Figure], step: str, tool: str) -> str:
+    size = _median(figures, step, tool, lambda figure: figure.stored_bytes)
+    objects = _median(figures, step, tool, lambda figure: figure.stored_objects)
     return f"{size / 1e6:,.1f} MB, {objects:,.0f} objects"
 
 

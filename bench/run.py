@@ -35,6 +35,7 @@ from tools import TOOLS, Tool, present
 
 _NEW_SHARE = 0.01
 _EDIT_SHARE = 0.02
+_REMOVED_SHARE = 0.1
 _SEED = 1
 _PROBE_MOST = 1 << 30
 
@@ -99,6 +100,11 @@ def _edit(scene: Scene) -> int:
     return apart(library.edit, scene.source, _EDIT_SHARE, _SEED + 20, scene.aside)
 
 
+def _remove(scene: Scene) -> int:
+    library.remove(scene.source, _REMOVED_SHARE, _SEED + 30, scene.aside)
+    return 0
+
+
 def _rename(scene: Scene) -> int:
     library.rename(scene.source)
     return 0
@@ -144,7 +150,9 @@ PHOTO_STEPS = (
     Step(name="same", command=_backup),
     Step(name="new", command=_backup, change=_add),
     Step(name="edit", command=_backup, change=_edit),
+    Step(name="fewer", command=_backup, change=_remove),
     Step(name="rename", command=_backup, change=_rename),
+    Step(name="forget", command=lambda tool, _: tool.forget()),
     Step(name="open", command=lambda tool, _: tool.snapshots()),
     Step(name="restore", command=_restore, prove=prove_all),
     Step(name="one", command=_restore_one, prove=_prove_one),

@@ -13,6 +13,7 @@ the plain one reads twice; photovault check --data all).
 # ruff: noqa: ARG002, D102 -- Tool documents what all have in common, and not every tool takes a label
 
 import os
+import shlex
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -92,6 +93,10 @@ class Tool(Sender):
         """Restore the one file, named as it was in the source."""
 
     @abstractmethod
+    def forget(self) -> Command:
+        """Keep the newest snapshot alone, and give back at once what only the others needed."""
+
+    @abstractmethod
     def check(self) -> Command:
         """Check the structure."""
 
@@ -131,6 +136,9 @@ class Photovault(Tool):
     def restore_one(self, label: str, file: Path, target: Path) -> Command:
         return self._command("restore", "latest", file, "--to", target, "--no-progress")
 
+    def forget(self) -> Command:
+        return self._command("forget", "--keep-last", "1", "--min-age", "0s", "--grace", "0s", "--no-progress")
+
     def check(self) -> Command:
         return self._command("check", "--no-progress")
 
@@ -167,6 +175,9 @@ class Restic(Tool):
     def restore_one(self, label: str, file: Path, target: Path) -> Command:
         return self._command("restore", "--quiet", "latest", "--target", target, "--include", file)
 
+    def forget(self) -> Command:
+        return self._command("forget", "--quiet", "--keep-last", "1", "--prune")
+
     def check(self) -> Command:
         return self._command("check", "--quiet")
 
@@ -202,6 +213,10 @@ class Borg(Tool):
 
     def restore_one(self, label: str, file: Path, target: Path) -> Command:
         return self._command("extract", f"::{label}", str(file).lstrip("/"), cwd=target)
+
+    def forget(self) -> Command:
+        prune, compact = ([*self.program, *words] for words in (("prune", "--keep-last", "1"), ("compact",)))
+        return Command(argv=("sh", "-c", f"{shlex.join(prune)} && {shlex.join(compact)}"))
 
     def check(self) -> Command:
         return self._command("check", "--archives-only")
