@@ -30,6 +30,14 @@ def test_ci_runs_the_second_command_of_the_readme() -> None:
     assert shell_blocks(README)[1].strip() in (ROOT / ".ci" / "run").read_text()
 
 
+def test_what_the_second_command_of_the_readme_leaves_out_is_run_by_ci_in_the_next_step() -> None:
+    quick = shell_blocks(README)[1].strip().rpartition("&& ")[2]
+    steps = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if "pytest" in line]
+    assert steps[1:] == [f"{quick} -m slow"]
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["addopts"]
+    assert options.endswith("-m 'not slow'")
+
+
 def test_the_first_command_of_the_readme_uses_commands_and_options_that_exist(photovault, tmp_path: Path) -> None:
     (tmp_path / "Pictures").mkdir()
     (tmp_path / "Pictures" / "a.jpg").write_bytes(b"photo")
@@ -87,7 +95,7 @@ def test_the_format_document_is_in_the_vault_as_it_is_in_docs() -> None:
         "from 2^14 to 2^24",
         f"is a multiple of {fmt.PAGE_MEAN}; after {fmt.PAGE_MAX} entries",
         f"exceed {fmt.PART_MAX // 2 // 2**20} MiB",
-        *(f"{int(kind)} {kind.name.lower()}" for kind in (*fmt.ObjectKind, *fmt.PartKind)),
+        *(f"{int(kind)} {kind.name.lower().replace('_', ' ')}" for kind in (*fmt.ObjectKind, *fmt.PartKind)),
         *(f"{int(codec)} {codec.name.lower()}" for codec in fmt.Codec),
         *(f'`"{kind}"`' for kind in fmt.SLOT_KINDS),
     ],
