@@ -5,7 +5,7 @@ relies on them until the pack was found whole.  *First sights*: when, by this de
 record was seen for the first time, whatever time it claims.  *Shown*: every snapshot that was ever seen here, so that it is missed
 when the storage hides it.  Nothing in it is sent anywhere.  Losing it costs no photo: what is damaged is found again by the
 next check, what was first seen is seen as new, so it is kept longer, and what is hidden only the chains tell.  *Losses*: how
-many photos the last check said to be lost.
+many photos the last check said to be lost.  *A stop*: what a guard saw that stopped the last backup.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ CREATE TABLE doubts (pack BLOB NOT NULL, part BLOB NOT NULL, why TEXT NOT NULL, 
     PRIMARY KEY (pack, part)) WITHOUT ROWID;
 CREATE TABLE firsts (name BLOB PRIMARY KEY, seen TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE losses (photos INTEGER NOT NULL, since TEXT NOT NULL);
+CREATE TABLE stops (what TEXT NOT NULL, since TEXT NOT NULL);
 CREATE TABLE shown (name BLOB PRIMARY KEY, device BLOB NOT NULL, number INTEGER NOT NULL, since TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -60,6 +61,17 @@ class Evidence:
     def lost(self) -> tuple[int, str]:
         """How many photos the last check said to be lost, and when; none and nothing when all was there."""
         return self._db.execute("SELECT photos, since FROM losses").fetchone() or (0, "")
+
+    def stop(self, what: str, when: str = "") -> None:
+        """A guard that saw ``what`` stopped a backup at the ISO 8601 time ``when``; nothing ends it: a backup was made."""
+        self._db.execute("DELETE FROM stops")
+        if what:
+            self._db.execute("INSERT INTO stops VALUES (?, ?)", (what, when))
+        self._db.commit()
+
+    def stopped(self) -> tuple[str, str]:
+        """What stopped the last backup, and when; empty texts when nothing did."""
+        return self._db.execute("SELECT what, since FROM stops").fetchone() or ("", "")
 
     def undoubt(self, packs: Iterable[bytes]) -> None:
         """These packs were found whole, or are gone."""

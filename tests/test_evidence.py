@@ -98,3 +98,12 @@ def test_evidence_that_cannot_be_kept_is_forgotten_in_the_end() -> None:
     other = Evidence(None)
     assert other.doubts() == {}
     other.close()
+
+
+def test_what_stopped_the_last_backup_is_known_until_one_is_made(evidence: Evidence) -> None:
+    assert evidence.stopped() == ("", "")
+    evidence.stop("20 files are gone", NOW)
+    evidence.stop("30 files are gone", LATER)
+    assert evidence.stopped() == ("30 files are gone", LATER)
+    evidence.stop("")
+    assert evidence.stopped() == ("", "")

@@ -15,7 +15,7 @@ from photovault.app.sources import sources
 from photovault.backup import RunInfo, plan_backup, run_backup
 from photovault.backup.pictures import Budget, NoLimit, Nothing, Pictures
 from photovault.decoder import host
-from photovault.errors import OvertakenError, UsageError
+from photovault.errors import GuardError, OvertakenError, UsageError
 from photovault.workers import Workers, usable_cores
 
 if TYPE_CHECKING:
@@ -109,9 +109,14 @@ def _planned(app: App, request: BackupRequest) -> Iterator[tuple[Session, Catalo
     specs = sources(app, request) + _names(app, request)
     with app.session(lock=True) as session, app.catalog(session) as catalog:
         catalog.wake(host.installed())
-        plan = plan_backup(specs, catalog, guarding.terms(app.config, session, request))
-        guarding.guard(app, plan)
-        yield session, catalog, plan
+        try:
+            plan = plan_backup(specs, catalog, guarding.terms(app.config, session, request))
+            guarding.guard(app, plan)
+            yield session, catalog, plan
+        except GuardError as error:
+            session.evidence.stop(error.what, utc_text(app.world.now()))  # until a backup is made, `status` says so
+            raise
+        session.evidence.stop("")
 
 
 def _names(app: App, request: BackupRequest) -> list[SourceSpec]:

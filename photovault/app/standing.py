@@ -38,7 +38,8 @@ class Status:
         standing: in one word, as the daemon says it.
         plan: what waits; None without configured sources.
         around: what every destination shows, and the newest state of all.
-        signs: of a storage that does not show everything, and what was found damaged there and is not mended.
+        signs: of a storage that does not show everything, what was found damaged there and is not mended, and what stopped
+            the last backup.
         notes: what is worth a look, and may have harmless reasons.
     """
 
@@ -95,13 +96,19 @@ def status(app: App, known: Mapping[str, Any] | None = None) -> Status:
             standing=standing(row, app.world.now(), app.config.status.overdue),
             plan=plan,
             around=around,
-            signs=(*app.signs, *_damaged(session)),
+            signs=(*app.signs, *_amiss(session)),
             notes=(*quiet, *guarding.notes(plan, suspect)),
         )
 
 
-def _damaged(session: Session) -> Iterator[Finding]:
-    """What the last check said to be lost; and packs that were found damaged, are still there and not marked for removal."""
+def _amiss(session: Session) -> Iterator[Finding]:
+    """What stopped the last backup; what the last check said to be lost; and packs that were found damaged, are still there and not marked for removal."""
+    what, when = session.evidence.stopped()
+    if what:
+        yield Finding(
+            what=f"the last backup was stopped, on {when[:10]}: {what}",
+            hint="look at these files; `photovault backup` says how to go on",
+        )
     photos, when = session.evidence.lost()
     if photos:
         yield Finding(

@@ -78,7 +78,8 @@ def command(
         marks = "  (pinned)" * (one.name in found.pinned) + "  (forgotten)" * (one.name in going)
         _show(out, one, same, marks)
     if not found.found:
-        out.line("no snapshots yet; make one with `photovault backup`")
+        hidden = bool(signs or found.damaged or found.forgotten)
+        out.line("no snapshot is shown" if hidden else "no snapshots yet; make one with `photovault backup`")
     else:
         out.line(f"fingerprint: {listed.fingerprint}")
     show_newest(out, around)

@@ -216,3 +216,22 @@ def test_what_a_check_found_lost_is_told_until_a_check_finds_it_again(
         pack.write_bytes(data)
     assert photovault("check").code == 0
     assert photovault("status").code == 0
+
+
+def test_a_backup_that_a_guard_stopped_is_told_until_one_is_made(
+    photovault: Callable, photos: Path, vault: Path
+) -> None:
+    for number in range(30):
+        put(photos / f"{number}.jpg", jpeg(number))
+    photovault("backup")
+    for number in range(25):
+        (photos / f"{number}.jpg").unlink()
+    assert photovault("backup").code == 15
+    for _ in range(2):
+        done = photovault("status")
+        assert (done.code, done.out.startswith("IN DOUBT: ")) == (3, True)
+        assert "the last backup was stopped, on " in done.out + done.err
+        assert "25 of " in done.out + done.err
+    assert photovault("backup", "--allow", "losses").code == 0
+    done = photovault("status")
+    assert (done.code, "was stopped" in done.out + done.err) == (0, False)
