@@ -210,8 +210,12 @@ def sftp_url(sshd: Sshd) -> str:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What the crash proofs tried, summed up: operations failed, states checked, snapshots restored, losses."""
     count: Counter[str] = Counter()
+    proofs = set()
     for report in terminalreporter.stats.get("", []):  # where each test's end is, with all that it noted
-        count.update({name: tried for name, tried in report.user_properties if name in TRIED})
+        found = {name: tried for name, tried in report.user_properties if name in TRIED}
+        count.update(found)
+        proofs |= {report.nodeid} if found else set()
     if count:
         tried = ", ".join(f"{count[name]:,} {name}" for name in TRIED)
-        terminalreporter.write_line(f"crash proofs: {tried}, {len(terminalreporter.stats.get('failed', [])):,} losses")
+        losses = sum(report.nodeid in proofs for report in terminalreporter.stats.get("failed", []))
+        terminalreporter.write_line(f"crash proofs: {tried}, {losses:,} losses")

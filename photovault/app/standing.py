@@ -102,7 +102,7 @@ def status(app: App, known: Mapping[str, Any] | None = None) -> Status:
 
 
 def _amiss(session: Session) -> Iterator[Finding]:
-    """What stopped the last backup; what the last check said to be lost; and packs that were found damaged, are still there and not marked for removal."""
+    """What stopped the last backup; what the last check said to be lost; and packs that were found damaged and hold what no other has."""
     what, when = session.evidence.stopped()
     if what:
         yield Finding(
@@ -116,7 +116,12 @@ def _amiss(session: Session) -> Iterator[Finding]:
             hint="run `photovault check --repair`",
         )
     places = session.vault.places
-    packs = (session.evidence.doubts().keys() & places.packs().keys()) - places.shunned
+    doubts = session.evidence.doubts()
+    packs = [
+        pack
+        for pack in (doubts.keys() & places.packs().keys()) - places.shunned
+        if not all(map(places.has, doubts[pack] or places.parts_of(pack)))
+    ]
     if packs:
         number = f"{len(packs):,} pack{'' if len(packs) == 1 else 's'}"
         yield Finding(

@@ -245,7 +245,7 @@ def _show(out: Output, found: Status, pending: int | None) -> None:
         return
     own = found.own.snapshot
     word = "OVERDUE" if found.overdue else found.standing.upper() if found.standing in BAD else "protected"
-    word = "IN DOUBT" if found.signs else word
+    word = "IN DOUBT" if found.signs and found.standing is not Standing.DAMAGED else word
     out.always(
         f"{word}: last backup {age(found.age_seconds)}, {count(own.counts.files, 'file')}, {amount(own.counts.size)}"
     )

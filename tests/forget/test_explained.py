@@ -18,7 +18,7 @@ from photovault.vault.format import ObjectKind
 from tests.forget.test_run import AT_ONCE, LAST, Place
 from tests.support.devices import Computer, Silent
 from tests.support.photos import put
-from tools import audit_vault
+from tests.tools.test_audit_vault import audit_vault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
