@@ -38,7 +38,9 @@ class Home:
             "PHOTOVAULT_CACHE_DIR": str(work / "cache"),
             "PHOTOVAULT_NO_KEYRING": "1",
         }
-        lines = ["[[sources]]", f"path = '{photos}'", "[backup]", "all_files = true", "[watch]"]
+        lines = ["[[sources]]", f"path = '{photos}'", "[backup]", "all_files = true"]
+        lines += ["[guards]", "changed = 100", "lost = 100", "broken = 100"]  # what happens here is meant
+        lines += ["[watch]"]
         config.write_text("\n".join([*lines, *(f"{key} = {value}" for key, value in watch.items()), ""]))
         self.run("init", "--vault", str(work / "vault"), "--words-file", str(work / "words.txt"))
 

@@ -99,8 +99,9 @@ def edit(folder: Path, share: float, seed: int, aside: Path) -> int:
 
 
 def remove(folder: Path, share: float, seed: int, aside: Path) -> None:
-    """Move `share` of the files, and at least one, to `aside`; those that were edited stay."""
-    found = [path for path in files(folder) if not (aside / path.relative_to(folder)).exists()]
+    """Move `share` of the files, and at least one, to `aside`; those that were edited or added stay."""
+    found = [path for path in files(folder) if folder / _NEW not in path.parents]
+    found = [path for path in found if not (aside / path.relative_to(folder)).exists()]
     for path in Random(seed).sample(found, max(1, round(share * len(found)))):
         away = aside / path.relative_to(folder)
         away.parent.mkdir(parents=True, exist_ok=True)
