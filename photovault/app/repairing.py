@@ -1,4 +1,4 @@
-"""Checking a vault, remembering what a check saw, and making the vault whole again: the wiring of ``check`` and ``repair``."""
+"""Making a damaged vault whole again: the steps of a repair in their order, and a check before and after them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from photovault import parity, repair
-from photovault.app.destinations import known_at
-from photovault.app.protecting import with_parity
+from photovault.app.checking import learn_all, look
 from photovault.app.session import LEDGER_NAME, device_name, documents, utc_text
 from photovault.app.sources import BackupRequest
-from photovault.check import Amount, CheckReport, run_check
+from photovault.check import Amount, CheckReport
 from photovault.errors import GateError, MissingExtraError, PhotovaultError, RefusedError
 from photovault.gate.door import Outbound
 from photovault.gate.ledger import removed_names
@@ -35,10 +34,8 @@ if TYPE_CHECKING:
     from photovault.vault.format import PackEntry
 
 _THREADS = 8  # they wait for a disk or a network
-_SEED_SIZE = 16
 _ROUNDS = 8  # a listing that is whole again may show that more is lost
 _ASIDE = "rescued"
-_BY_CHECK = "a check found it damaged"
 _KEPT = "nothing needs it any more; it is marked, and `photovault forget` removes it after its grace period"
 _ROOMS = {kind: fmt.PREFIX_OF[kind] for kind in ObjectKind}
 _HARMLESS = tuple(_ROOMS[kind] for kind in (ObjectKind.PACK, ObjectKind.PARITY, ObjectKind.INDEX, ObjectKind.RETENTION))
@@ -110,46 +107,6 @@ def is_lost(report: CheckReport) -> bool:
     return bool(report.lost) or any(not one.where.startswith(_HARMLESS) for one in report.findings)
 
 
-def check(app: App, amount: Amount, progress: Progress) -> CheckReport:
-    """Check the vault; ``amount`` of its data is read, and what was found damaged before.
-
-    Raises:
-        What opening a vault raises.
-    """
-    with app.session() as session, Workers(_THREADS) as workers:
-        _learn_all(app, session)
-        report = look(app, session, workers, progress, amount)
-        if app.config_if_there.vault.parity:
-            report = with_parity(session, report)
-        app.keep(session)
-        return report
-
-
-def look(app: App, session: Session, workers: Workers, progress: Progress, amount: Amount) -> CheckReport:
-    """Check, and remember what was found damaged, and what was found whole."""
-    suspects = amount.packs | session.evidence.doubts().keys()
-    report = run_check(
-        session.vault,
-        session.device,
-        workers,
-        progress,
-        here=session.here,
-        amount=replace(amount, packs=suspects),
-        seed=app.world.random(_SEED_SIZE),
-        refreshed=session.findings,
-        known=known_at(session),
-    )
-    session.evidence.lose(len(report.lost), utc_text(app.world.now()))
-    app.note_damage(session, {pack: parts for pack, parts in report.damaged.items() if parts}, _BY_CHECK)
-    app.note_whole(session, report.sound)
-    return report
-
-
-def _learn_all(app: App, session: Session) -> None:
-    app.learn(session, session.vault.snapshots())
-    app.ask_others(session)
-
-
 def repair_vault(app: App, request: RepairRequest, progress: Progress) -> RepairReport:
     """Check the vault, heal what is damaged or missing, and check again.
 
@@ -211,7 +168,7 @@ class _Run:
 
     def begin(self) -> None:
         """The check that says what is to be healed."""
-        _learn_all(self.app, self.session)
+        learn_all(self.app, self.session)
         self.before = self.report = self._look(self.request.amount)
         self._packs = frozenset(self.session.vault.places.packs())
 

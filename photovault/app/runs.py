@@ -112,7 +112,7 @@ class App(Destinations):
 
     def check(self, amount: Amount, progress: Progress) -> CheckReport:
         """Check the vault; ``amount`` of its data is read."""
-        from photovault.app.repairing import check
+        from photovault.app.checking import check
 
         return check(self, amount, progress)
 
