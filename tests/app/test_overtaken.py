@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photovault.crypto.words import to_words
-from photovault.errors import OvertakenError
+from photovault.errors import OvertakenError, RefusedError
 from photovault.model import Retention
 from photovault.storage.memory import MemoryStorage
 from photovault.vault import format as fmt
@@ -159,3 +159,16 @@ def test_what_was_found_damaged_is_stored_again_by_the_next_backup_once(
     out = tmp_path / "out"
     assert computer.restore(out, storage=storage).damaged == ()
     assert same_tree(out / "Pictures", photos) == []
+
+
+def test_evidence_that_cannot_be_opened_keeps_nobody_from_his_photos(
+    tmp_path: Path, begun: tuple[Computer, MemoryStorage], photos: Path
+) -> None:
+    computer, storage = begun
+    (evidence,) = (computer.folder / "state").rglob("evidence.sqlite")
+    for left in evidence.parent.glob("evidence.sqlite*"):
+        left.unlink()
+    evidence.mkdir()
+    assert computer.restore(tmp_path / "out", storage=storage).damaged == ()
+    with pytest.raises(RefusedError, match="evidence"):
+        computer.backup(photos, storage=storage)

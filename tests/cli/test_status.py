@@ -235,3 +235,19 @@ def test_a_backup_that_a_guard_stopped_is_told_until_one_is_made(
     assert photovault("backup", "--allow", "losses").code == 0
     done = photovault("status")
     assert (done.code, "was stopped" in done.out + done.err) == (0, False)
+
+
+def test_a_photo_that_only_the_damaged_pack_had_is_told_though_others_were_stored_again(
+    photovault: Callable, photos: Path, vault: Path
+) -> None:
+    put(photos / "gone.jpg", jpeg(7))
+    photovault("backup")
+    pack = max((one for one in (vault / "packs").rglob("*") if one.is_file()), key=lambda one: one.stat().st_size)
+    pack.chmod(0o600)
+    pack.write_bytes(bytes(pack.stat().st_size))
+    assert photovault("check", "--data", "all").code == 13
+    (photos / "gone.jpg").unlink()
+    photovault("backup")
+    done = photovault("status")
+    assert done.code == 3
+    assert "1 pack in the vault found damaged, and not mended yet" in done.out + done.err
