@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from photovault.durable import make_folders
 from photovault.errors import DamageError, RefusedError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def open_database(path: Path, schema: str, version: int) -> Database:
         RefusedError: the folder cannot be written, or has no space.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folders(path.parent)
         try:
             return _open(path, schema, version)
         except DamagedError:

@@ -214,6 +214,18 @@ def _ask_keyring(user: str) -> str | None:
         return None
 
 
+def keyring_name() -> str:
+    """What keeps the system's keyring; empty where there is none that can be used."""
+    import keyring  # noqa: PLC0415 - as above
+    from keyring.backends.fail import Keyring as Nobody  # noqa: PLC0415 - as above
+
+    try:
+        found = keyring.get_keyring()
+    except Exception:  # noqa: BLE001 - as above
+        return ""
+    return "" if isinstance(found, Nobody) else str(found.name)
+
+
 def storage_secret(address: str) -> str | None:
     """The secret that the user gave the keyring for a storage: ``keyring set photovault ADDRESS``."""
     return _ask_keyring(address)

@@ -111,20 +111,35 @@ def new_password(made: App, *, fresh: bool = False) -> str | None:
 
 def write_words(path: str, words: Sequence[str]) -> None:
     """Write the words to a new file that only its owner can read."""
-    text = "".join(f"{number:2}. {word}\n" for number, word in enumerate(words, 1))
+    write_new(path, "".join(f"{number:2}. {word}\n" for number, word in enumerate(words, 1)), "recovery words")
+
+
+def write_new(path: str, text: str, what: str) -> None:
+    """Write ``text`` to a new file that only its owner can read; ``what`` it holds, for messages.
+
+    Raises:
+        UsageError: there is one already.
+        RefusedError: it cannot be written; then there is none.
+    """
     full = Path(path).expanduser()
     try:
         fd = create(full)
-        with open(fd, "w", encoding="ascii") as file:
+    except FileExistsError:
+        raise UsageError(f"{full} is there already", f"name a new file for the {what}") from None
+    except OSError as error:
+        raise _not_written(full, error) from None
+    try:
+        with open(fd, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             sync(fd)
-    except FileExistsError:
-        raise UsageError(f"{full} is there already", "name a new file for the recovery words") from None
     except OSError as error:
-        raise RefusedError(
-            f"cannot write {full}: {error.strerror}", "name a file in a folder that you may write to"
-        ) from None
+        full.unlink(missing_ok=True)  # half of a secret helps nobody
+        raise _not_written(full, error) from None
+
+
+def _not_written(path: Path, error: OSError) -> RefusedError:
+    return RefusedError(f"cannot write {path}: {error.strerror}", "name a file in a folder that you may write to")
 
 
 def show_words(words: Sequence[str]) -> None:

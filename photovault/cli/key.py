@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from photovault import passwords
 from photovault.app import keys
-from photovault.cli.init import new_password, show_words, write_words
+from photovault.cli.init import new_password, show_words, write_new, write_words
 from photovault.cli.options import Call, is_terminal, with_common
 from photovault.crypto.words import from_words, to_words
 from photovault.errors import UsageError
@@ -27,7 +28,7 @@ command = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="List, add, change, remove and test the ways into the vault.",
+    help="List, add, change, remove, test and print the ways into the vault.",
 )
 
 NewPassword = Annotated[str | None, typer.Option(metavar="FILE", help="Read the new password from FILE.")]
@@ -161,6 +162,37 @@ def test(call: Call) -> None:
     one = keys.test_key(made, _tested_secret(made))
     out.document({"id": one.slot_id, "kind": one.kind, "label": one.label, "tested": one.tested})
     out.line(f"it opens the vault: {one.kind} {one.slot_id[:8]} {one.label}".rstrip())
+
+
+@command.command()
+@with_common
+def sheet(
+    call: Call,
+    to: Annotated[str, typer.Option("--to", metavar="FILE", help="Write the page to this new file.")],
+) -> None:
+    """Make one page to print: where the vault is, what to do in twenty years, and the 24 words.
+
+    Examples:
+
+      photovault key sheet --to ~/sheet.html
+
+      photovault key sheet --words-file ~/words.txt --to ~/sheet.html
+
+    With --words-file the words are on it, and as a code to scan, after it was tried that they open the vault. Without, there are
+    24 lines to write them on by hand. Open it in a browser, print it, and delete the file if the words are in it.
+    """
+    from photovault.app.sheet import render, sheet_of  # noqa: PLC0415 - not needed for --help
+
+    made, out = call.app(), call.output()
+    done = sheet_of(made)
+    write_new(to, render(done), "sheet")
+    out.document(
+        {"file": str(Path(to).expanduser()), "words": bool(done.words), "fingerprint": done.fingerprint or None}
+    )
+    out.line(f"open {Path(to).expanduser()} in a browser and print it")
+    if done.words:
+        out.always("it holds the words that open your vault: delete the file when it is printed")
+    out.warnings(made.warnings)
 
 
 def _tested_secret(made: App) -> str | bytes:

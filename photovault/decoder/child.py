@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from photovault.decoder.line import File, Line
+    from photovault.decoder.protocol import Box
     from photovault.decoder.thumbnails import Decoded
 
 _FILES: Final = 4 * FILES_MAX
@@ -68,6 +69,10 @@ def _serve(line: Line, order: Frame, limits: Limits, ceiling: Ceiling) -> None:
             for file in [line.file(FileOrder(*row)) for row in order.head["files"]]:
                 ceiling.set(limits.memory, limits.seconds)
                 _view(line, file, order.head["edge"], limits)
+        case "preview":
+            for file in [line.file(FileOrder(*row)) for row in order.head["files"]]:
+                ceiling.set(limits.memory, limits.seconds)
+                _preview(line, file, (order.head["edge"], order.head["box"]), limits)
         case "pack":
             ceiling.set(limits.pack_memory, limits.pack_seconds)
             _pack(line, order.body, limits)
@@ -101,6 +106,12 @@ def _view(line: Line, file: File, edge: int, limits: Limits) -> None:
     answer = _Answer()
     why = _tried(file, answer, lambda: _seen(file, answer, edge, limits))
     line.send({"facts": to_map(answer.facts), "size": answer.size, "why": why}, answer.body)
+
+
+def _preview(line: Line, file: File, wanted: tuple[int, Box | None], limits: Limits) -> None:
+    answer = _Answer()
+    why = _tried(file, answer, lambda: _shown(file, answer, wanted, limits))
+    line.send({"facts": to_map(answer.facts), "why": why, "lacks": answer.lacks}, answer.body)
 
 
 def _tried(file: File, answer: _Answer, work: Callable[[], str]) -> str:
@@ -139,6 +150,16 @@ def _seen(file: File, answer: _Answer, edge: int, limits: Limits) -> str:
         decoded = _decoded(file, answer, limits, edge)
         image = thumbnails.upright(decoded, edge)
         answer.size, answer.body = (*image.size, *thumbnails.full_size(decoded, image)), image.tobytes()
+
+    return _made(answer, make)
+
+
+def _shown(file: File, answer: _Answer, wanted: tuple[int, Box | None], limits: Limits) -> str:
+    from photovault.decoder import thumbnails
+
+    def make() -> None:
+        decoded = _decoded(file, answer, limits, thumbnails.edge_of_whole(*wanted))
+        answer.body = thumbnails.preview_of(decoded, *wanted)
 
     return _made(answer, make)
 

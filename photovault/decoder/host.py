@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from photovault.children.pool import Child, Pool
 from photovault.decoder.process import CAN_PASS, WORDS, Decoder, GoneError, StartError
-from photovault.decoder.protocol import EXTRAS, Limits, Looked, Viewed
+from photovault.decoder.protocol import EXTRAS, Box, Limits, Looked, Previewed, Viewed
 from photovault.errors import CancelledError, DamageError, UndecodableError
 from photovault.photos.looking import Asked
 
@@ -27,7 +27,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
-__all__ = ["Asked", "Decoders", "Limits", "Looked", "Looking", "Viewed", "Viewing", "can_pack", "installed"]
+__all__ = [
+    "Asked",
+    "Decoders",
+    "Limits",
+    "Looked",
+    "Looking",
+    "Previewed",
+    "Previewing",
+    "Viewed",
+    "Viewing",
+    "can_pack",
+    "installed",
+]
 
 _Seen = TypeVar("_Seen")
 _DEFAULT: Final = Limits()
@@ -58,6 +70,7 @@ class Going(Generic[_Seen]):
 
 Looking = Going[Looked]
 Viewing = Going[Viewed]
+Previewing = Going[Previewed]
 
 
 class Decoders:
@@ -109,6 +122,18 @@ class Decoders:
         A picture of P pixels takes 3 * P bytes here from when it is decoded, so ask for few at once.  Videos are left out.
         """
         return self._begin(files, Viewed, lambda child, copies: _view(child, copies, edge))
+
+    def preview(self, files: Sequence[Asked], edge: int, box: Box | None = None) -> Previewing:
+        """Begin to make pictures of ``files``, which may be closed when this returns: WebP of at most ``edge`` pixels each way.
+
+        Of a RAW file it is what its camera shows of it, of a video the frame that its thumbnail has, too.
+
+        Args:
+            files: opened.
+            edge: pixels, at most a few thousand.
+            box: what is to be cut out: left, top, width and height as fractions of the whole upright picture.
+        """
+        return self._begin(files, Previewed, lambda child, copies: _preview(child, copies, edge, box))
 
     def pack(self, jpeg: bytes | memoryview) -> bytes | None:
         """A JPEG as a JPEG XL file from which exactly it can be made again, which was tried; None if there is none.
@@ -179,6 +204,13 @@ def _look(child: Child[Decoder], files: Sequence[Asked]) -> list[Looked]:
 def _view(child: Child[Decoder], files: Sequence[Asked], edge: int) -> list[Viewed]:
     """As ``_look``."""
     return _each(child, files, lambda process, some: process.view(some, edge), lambda _, why: Viewed(why=why))
+
+
+def _preview(child: Child[Decoder], files: Sequence[Asked], edge: int, box: Box | None) -> list[Previewed]:
+    """As ``_look``."""
+    return _each(
+        child, files, lambda process, some: process.preview(some, edge, box), lambda _, why: Previewed(why=why)
+    )
 
 
 def _each(

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from photovault.children.frames import Frame, ProtocolError, frame
 from photovault.children.process import CAN_PASS, GoneError, Keeper, Process, Program, StartError, Words, boot_of
-from photovault.decoder.protocol import FILES_MAX, THUMBNAIL_MAX, Limits, Looked, Viewed, looked, viewed, wanted
+from photovault.decoder.protocol import (
+    FILES_MAX,
+    PREVIEW_MAX,
+    THUMBNAIL_MAX,
+    Box,
+    Limits,
+    Looked,
+    Previewed,
+    Viewed,
+    looked,
+    previewed,
+    viewed,
+    wanted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,6 +74,15 @@ class Decoder(Process):
         rows = [[file.size, os.fsdecode(file.name), False] for file in files]
         head = {"do": "view", "edge": edge}
         return self._answers(head, files, rows, 3 * edge * edge, lambda answer: viewed(answer, edge))
+
+    def preview(self, files: Sequence[Asked], edge: int, box: Box | None) -> Iterator[Previewed]:
+        """The pictures in ``files`` as WebP, as ``Decoders.preview``, in order, as they come.
+
+        Raises:
+            GoneError: at the first file that has no answer.
+        """
+        rows = [[file.size, os.fsdecode(file.name), False] for file in files]
+        return self._answers({"do": "preview", "edge": edge, "box": box}, files, rows, PREVIEW_MAX, previewed)
 
     def pack(self, jpeg: bytes | memoryview) -> Frame:
         """The child's answer to a JPEG.

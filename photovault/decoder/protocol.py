@@ -1,7 +1,7 @@
 """What host and child say to each other, in ``frames``.
 
-The host sends ``look`` and ``view`` (the open files travel beside them as SCM_RIGHTS), ``pack``, ``unpack`` and, where
-files cannot travel, ``range``; the child first says which layers protect it, then gives one answer for each file or
+The host sends ``look``, ``view`` and ``preview`` (the open files travel beside them as SCM_RIGHTS), ``pack``, ``unpack``
+and, where files cannot travel, ``range``; the child first says which layers protect it, then gives one answer for each file or
 picture, in order, or asks for a range.
 
 Guarantee: the host believes nothing.  An answer that is too long, is not JSON, or has a value that no child of ours gives
@@ -25,6 +25,7 @@ FILES_MAX: Final = 64
 """Files in one frame: the kernel takes 253 descriptors at once, and a child holds them all until it has answered."""
 
 THUMBNAIL_MAX: Final = 4 << 20
+PREVIEW_MAX: Final = 16 << 20
 WHY_MAX: Final = 256
 _SIDE_MAX: Final = 1 << 24  # pixels; the most that a picture of 200 megapixels can be wide is more than any camera's
 NO_MEMORY: Final = "it needs too much memory to decode"
@@ -32,6 +33,8 @@ EXTRAS: Final = {"jxl": "imagecodecs", "raw": "rawpy", "video": "av"}
 """The extras of this package that thumbnails of some files need, and the library of each."""
 
 LACKS: Final = ("", *EXTRAS)
+Box = tuple[float, float, float, float]
+"""A piece of a picture: left, top, width and height as fractions of the whole upright one."""
 
 
 class Looked(NamedTuple):
@@ -73,6 +76,23 @@ class Viewed(NamedTuple):
     why: str = ""
 
 
+class Previewed(NamedTuple):
+    """A picture as it is to be shown by a browser.
+
+    Attributes:
+        webp: upright, sRGB, without metadata; empty if there is no picture.
+        facts: what the file says; ``broken`` if it does not decode.
+        why: why there is no picture, though the file may be good; empty if there is one, if the file is broken, or if it is
+            no picture at all.
+        lacks: the one of ``EXTRAS`` that is not installed and without which there is no picture; empty if none is missing.
+    """
+
+    webp: bytes = b""
+    facts: Facts = NOTHING
+    why: str = ""
+    lacks: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one file may cost.
@@ -99,12 +119,22 @@ def looked(answer: Frame) -> Looked:
         ProtocolError: it is none.
     """
     facts, why = _told(answer)
-    seconds, lacks = answer.head.get("seconds"), answer.head.get("lacks")
+    seconds = answer.head.get("seconds")
     if not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
         raise ProtocolError
-    if not _is_webp(answer.body) or lacks not in LACKS:
-        raise ProtocolError
-    return Looked(facts, bytes(answer.body), float(seconds), why, lacks)
+    webp, lacks = _shown(answer)
+    return Looked(facts, webp, float(seconds), why, lacks)
+
+
+def previewed(answer: Frame) -> Previewed:
+    """The answer for one file that was to be shown.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    facts, why = _told(answer)
+    webp, lacks = _shown(answer)
+    return Previewed(webp, facts, why, lacks)
 
 
 def viewed(answer: Frame, edge: int) -> Viewed:
@@ -141,9 +171,17 @@ def _told(answer: Frame) -> tuple[Facts, str]:
     return (replace(facts, thumbnail=b"") if facts.thumbnail else facts), why
 
 
-def _is_webp(body: bytes | bytearray) -> bool:
+def _shown(answer: Frame) -> tuple[bytes, str]:
+    """A picture, or nothing, and the extra that it lacks."""
+    lacks = answer.head.get("lacks")
+    if (answer.body and not is_webp(answer.body)) or lacks not in LACKS:
+        raise ProtocolError
+    return bytes(answer.body), lacks
+
+
+def is_webp(data: bytes | bytearray) -> bool:
     """By its first bytes: what is shown as a picture must not be a page or a program."""
-    return not body or (body[:4] == b"RIFF" and body[8:12] == b"WEBP")
+    return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 
 def wanted(question: Frame, size: int) -> tuple[int, int]:

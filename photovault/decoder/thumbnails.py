@@ -16,12 +16,17 @@ import math
 from functools import lru_cache
 from operator import mul
 from statistics import median
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from PIL import Image, ImageCms
 
+if TYPE_CHECKING:
+    from photovault.decoder.protocol import Box
+
 EDGE: Final = 512  # pixels of the longer side at most
 _QUALITY, _METHOD = 75, 1  # method 1 costs 20 % more time than 0 and gives 25 % less bytes; 2 gains 10 % more for 40 %
+_WHOLE_MAX = 8192
+_PREVIEW_QUALITY = 85  # 2,048 x 1,536 pixels take 0.1 seconds and 0.15 to 0.8 MB
 _PROFILE_MAX: Final = 4 << 20
 _ALPHA: Final = frozenset(("RGBA", "LA", "PA", "La", "RGBa"))
 _DEEP: Final = frozenset(("I", "F"))
@@ -73,9 +78,46 @@ def made_of(decoded: Decoded) -> Thumbnail:
         MemoryError: there is not enough.
     """
     image = upright(decoded, EDGE)
+    return Thumbnail(_webp(image, _QUALITY), phash(image))
+
+
+def preview_of(decoded: Decoded, edge: int, box: Box | None = None) -> bytes:
+    """The picture, or what is in a box of it, as WebP to be looked at, at most ``edge`` pixels wide and high.
+
+    Raises:
+        MemoryError: there is not enough.
+    """
+    if box is None:
+        return _webp(upright(decoded, edge), _PREVIEW_QUALITY)
+    whole = upright(decoded, edge_of_whole(edge, box))
+    return _webp(_shrunk(whole.crop(_corners(whole.size, box)), edge), _PREVIEW_QUALITY)
+
+
+def edge_of_whole(edge: int, box: Box | None) -> int:
+    """How large a picture must be, so that what is in a box of it has ``edge`` pixels: at most 8,192.
+
+    A box's fractions are of two sides, and how long those are to each other is not known: so by the smaller one.
+    """
+    if box is None:
+        return edge
+    _, _, width, height = box
+    return math.ceil(edge / min(1.0, max(min(width, height), edge / _WHOLE_MAX)))
+
+
+def _corners(size: tuple[int, int], box: Box) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of a box in pixels: within the picture, and at least one each way."""
+    left, top = (min(max(0, int(at * side)), side - 1) for at, side in zip(box[:2], size, strict=True))
+    right, bottom = (
+        min(max(least + 1, math.ceil((at + length) * side)), side)
+        for least, at, length, side in zip((left, top), box[:2], box[2:], size, strict=True)
+    )
+    return left, top, right, bottom
+
+
+def _webp(image: Image.Image, quality: int) -> bytes:
     out = io.BytesIO()
-    image.save(out, "WEBP", quality=_QUALITY, method=_METHOD, icc_profile=b"", exif=b"", xmp=b"")
-    return Thumbnail(out.getvalue(), phash(image))
+    image.save(out, "WEBP", quality=quality, method=_METHOD, icc_profile=b"", exif=b"", xmp=b"")
+    return out.getvalue()
 
 
 def upright(decoded: Decoded, edge: int) -> Image.Image:

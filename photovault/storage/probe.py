@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Protocol
 
+from photovault.durable import make_folders
 from photovault.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Place(Protocol):
 def remember_overwriting(place: Place, address: str) -> None:
     """Note that the storage at a shown address overwrites."""
     path = _marker(place, address)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folders(path.parent)
     path.touch(mode=0o600)
 
 

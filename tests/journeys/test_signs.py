@@ -40,8 +40,9 @@ READS: dict[str, tuple[str, ...] | None] = {
     "drill": ("drill", "--all"),
     "covered": ("covered", "{photos}"),
     "forget": ("forget", "--dry-run"),
+    "doctor": ("doctor",),
 }
-CODES = {"snapshots": 13, "check": 13, "status": 3}
+CODES = {"snapshots": 13, "check": 13, "status": 3, "doctor": 3}
 
 
 @pytest.fixture

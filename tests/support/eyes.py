@@ -8,9 +8,14 @@ import zlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from photovault.children.frames import Frame
+from photovault.decoder import child
 from photovault.decoder.host import Looked, Viewed
+from photovault.decoder.line import File, FileOrder
+from photovault.decoder.protocol import Limits, previewed, viewed
 from photovault.errors import DamageError
 from photovault.photos.metadata import facts_of
+from photovault.sandbox import LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,6 +71,8 @@ def fake(record: Record) -> type:
         def __exit__(self, *_: object) -> None:
             pass
 
+        protection = LAYERS  # what is played needs no sandbox
+
         def close(self) -> None:
             pass
 
@@ -74,6 +81,9 @@ def fake(record: Record) -> type:
 
         def view(self, files: Sequence[Asked], edge: int) -> Looking:
             return Looking(_all_viewed(files, edge))
+
+        def preview(self, files: Sequence[Asked], edge: int, box: Any = None) -> Looking:
+            return Looking([previewed(_said(one, child._preview, (edge, box))) for one in files])
 
         def pack(self, jpeg: bytes | memoryview) -> bytes | None:
             record.packed.append(len(jpeg))
@@ -105,10 +115,11 @@ def _all_viewed(files: Sequence[Asked], edge: int) -> list[Viewed]:
 
 def _viewed(asked: Asked, edge: int) -> Viewed:
     """As a decoder sees it, in this process."""
-    from photovault.children.frames import Frame
-    from photovault.decoder import child
-    from photovault.decoder.line import File, FileOrder
-    from photovault.decoder.protocol import Limits, viewed
+    return viewed(_said(asked, child._view, edge), edge)
+
+
+def _said(asked: Asked, answer: Callable[..., None], wanted: object) -> Frame:
+    """What a child would say of a file."""
 
     class Line:
         def send(self, head: dict[str, Any], body: bytes = b"") -> None:
@@ -116,8 +127,8 @@ def _viewed(asked: Asked, edge: int) -> Viewed:
 
     line = Line()
     order = FileOrder(asked.size, os.fsdecode(asked.name), False)
-    child._view(line, File(order, lambda offset, length: os.pread(asked.fd, length, offset)), edge, Limits())
-    return viewed(line.said, edge)
+    answer(line, File(order, lambda offset, length: os.pread(asked.fd, length, offset)), wanted, Limits())
+    return line.said
 
 
 def thumbnail_of(data: bytes) -> bytes:
