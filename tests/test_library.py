@@ -717,3 +717,111 @@ def test_errors_are_ours(desk: Desk) -> None:
     desk.show(file("a.jpg"))
     with pytest.raises(PhotovaultError):
         Library(desk.path.parent / "library.sqlite" / "under a file")
+
+
+# What pages show
+
+
+def test_photos_are_shown_in_the_order_of_time_and_lonely_notes_are_not(desk: Desk) -> None:
+    one = desk.show(
+        file("b.jpg", "2021-05-04T13:22:12"),
+        file("a.jpg", "2021-05-04T13:22:11"),
+        ("x", [file("film.mp4", "2020-01-01T00:00:00", kind="mp4"), file("c.nef", "2022-01-01T00:00:00", kind="nef")]),
+        file("lonely.xmp", kind="xmp"),
+        file("letter.txt", None, kind=""),
+    )
+    numbers = list(desk.library.show(lambda show: show.spine(one.name)))
+    assert numbers == sorted(numbers)
+    rows = desk.library.show(lambda show: show.rows(one.name, numbers))
+    assert [row.path for row in rows] == [b"x/film.mp4", b"a.jpg", b"b.jpg", b"x/c.nef"]
+    assert [row.number for row in rows] == numbers
+    assert [row.number for row in desk.rows(kind="photo")] == numbers[1:]
+
+
+def test_a_snapshot_shows_only_what_is_in_it_and_numbers_stay(desk: Desk) -> None:
+    first = desk.show(("x", [file("a.jpg")]), ("y", [file("b.jpg", "2020-01-01T00:00:00")]))
+    second = desk.show(
+        ("x", [file("a.jpg"), file("new.jpg", "2023-01-01T00:00:00")]), ("y", [file("b.jpg", "2020-01-01T00:00:00")])
+    )
+    old, new = (list(desk.library.show(lambda show, at=one: show.spine(at.name))) for one in (first, second))
+    assert (len(old), len(new)) == (2, 3)
+    assert old[0] == new[0]
+    assert desk.library.show(lambda show: show.row(first.name, new[-1])) is None
+    found = desk.library.any_row(new[-1])
+    assert found is not None
+    assert found.path == b"x/new.jpg"
+    assert desk.library.snapshots_of(new[-1]) == (second.name,)
+    assert desk.library.snapshots_of(old[0]) == (second.name, first.name)
+
+
+@pytest.mark.parametrize("number", [-1, 0, 1, 2**63 - 1, 2**63, 10**40])
+def test_a_number_that_is_none_is_of_no_row(desk: Desk, number: int) -> None:
+    one = desk.show(file("a.jpg"))
+    assert desk.library.any_row(number) is None
+    assert desk.library.show(lambda show: show.row(one.name, number)) is None
+
+
+def test_a_part_is_the_newest_first_and_bounded(desk: Desk) -> None:
+    one = desk.show(*(file(f"{day}.jpg", f"2021-05-{day:02}T00:00:00") for day in range(1, 29)))
+    numbers = desk.library.show(lambda show: show.spine(one.name))
+    rows = desk.library.show(lambda show: show.between(one.name, numbers[3], numbers[-2], 5))
+    assert [row.number for row in rows] == list(numbers)[-2:-7:-1]
+
+
+def test_where_photos_were_taken_is_read_whatever_is_written_about_them(desk: Desk) -> None:
+    liar = 'she said "latitude":1,"longitude":2, [["x.jpg","primary"'
+    one = desk.show(
+        file("a.jpg", title=liar, keywords=(liar,), **ROME),
+        file("south.jpg", "2022-01-01T00:00:00", latitude=-900_000_000, longitude=-1_800_000_000),
+        file("nowhere.jpg", title=liar),
+    )
+    found = desk.library.show(lambda show: show.located(one.name))
+    assert list(zip(found.latitudes, found.longitudes, strict=True)) == [
+        (419_000_000, 125_000_000), (-900_000_000, -1_800_000_000),
+    ]  # fmt: skip
+    assert [row.path for row in desk.library.show(lambda show: show.rows(one.name, list(found.numbers)))] == [
+        b"a.jpg", b"south.jpg",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a.jpg", 'quo"te\\.jpg', "näme ü.jpg", "line\nbreak.jpg", "[[.jpg"])
+def test_a_photo_is_found_by_its_name_in_its_folder(desk: Desk, name: str) -> None:
+    one = desk.show(file(name), file("other.jpg", title='[["a.jpg",'), ("x", [file(name, digest="else")]))
+    (row,) = desk.library.show(lambda show: show.by_names(one.name, b"", [name.encode(), b"none.jpg"])).values()
+    assert (row.folder, row.members[0].name) == (b"", name.encode())
+    assert desk.library.show(lambda show: show.by_names(one.name, b"none", [name.encode()])) == {}
+
+
+def test_photos_are_found_by_what_is_in_any_of_their_files(desk: Desk) -> None:
+    one = desk.show(file("a.jpg", digest="one"), file("a.nef", digest="raw", kind="nef"), file("b.jpg", digest="two"))
+    desk.show(file("c.jpg", digest="later"))
+    digests = {text: text.encode().ljust(32, b".") for text in ("one", "raw", "two", "later")}
+    found = desk.library.show(lambda show: show.by_digests(one.name, digests.values()))
+    assert found.keys() == {digests["one"], digests["raw"], digests["two"]}
+    assert found[digests["one"]] == found[digests["raw"]] != found[digests["two"]]
+    assert desk.library.show(lambda show: show.by_digests(one.name, [])) == {}
+
+
+def test_a_mark_tells_when_a_snapshot_was_brought_up_to_date(desk: Desk) -> None:
+    one = desk.show(file("a.jpg"))
+    before = desk.library.mark(one.name)
+    desk.show(file("b.jpg"))
+    assert desk.library.mark(one.name) == before
+    assert desk.library.mark(bytes(32)) is None
+    desk.update(one)
+    assert desk.library.mark(one.name) != before
+
+
+def test_a_page_of_a_snapshot_that_is_not_known_is_wrong_use(desk: Desk) -> None:
+    for ask in ("spine", "located"):
+        with pytest.raises(UsageError):
+            desk.library.show(lambda show, name=ask: getattr(show, name)(bytes(32)))
+
+
+def test_a_row_with_rot_in_it_costs_the_catalog(desk: Desk) -> None:
+    one = desk.show(file("a.jpg"))
+    desk.library._db.execute("UPDATE rows SET data = x'00'")
+    desk.library._db.commit()
+    with pytest.raises(DamagedError):
+        desk.library.show(lambda show: show.between(one.name, 0, 2**63 - 1, 10))
+    assert not desk.path.exists()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photovault.model import Entry, EntryKind
-from photovault.proofs import NAMED, RECENT, Answer, Known, Proofs, Proven, key_of
+from photovault.proofs import NAMED, RECENT, YEAR, Answer, Known, Proofs, Proven, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -193,3 +193,49 @@ def test_what_is_committed_survives(tmp_path: Path) -> None:
         one.commit()
     with closing(Proofs(tmp_path / "p.sqlite")) as one:
         assert one.standing(NOW).proven == 1
+
+
+def test_of_single_photos_it_is_known_when_they_came_back(proofs: Proofs) -> None:
+    look(proofs, A, B, C)
+    prove(proofs, A, when=NOW - timedelta(days=3))
+    prove(proofs, B, when=NOW - timedelta(days=400))
+    prove(proofs, C, damage="gone")
+    prove(proofs, D, when=NOW + timedelta(days=30))  # some clock was wrong
+    every = [one.digest for one in (A, B, C, D)]
+    old, new = text(NOW - timedelta(days=400)), text(NOW - timedelta(days=3))
+    assert proofs.proven_of(every, NOW) == {A.digest: new, B.digest: old}
+    assert proofs.proven_of(every, NOW, within=YEAR) == {A.digest: new}
+    assert proofs.proven_of([], NOW) == {}
+
+
+def test_a_photo_that_is_stored_in_other_parts_now_is_not_proven_by_the_old_ones(proofs: Proofs) -> None:
+    look(proofs, photo(1, part=7))
+    prove(proofs, A)
+    assert proofs.proven_of([A.digest], NOW) == {}
+    prove(proofs, photo(1, part=7))
+    assert proofs.proven_of([A.digest], NOW) == {A.digest: text(NOW)}
+
+
+def test_of_single_photos_it_is_known_what_is_wrong(proofs: Proofs) -> None:
+    look(proofs, A, B, C)
+    prove(proofs, A, damage="gone")
+    prove(proofs, B, rotten="other bytes")
+    prove(proofs, C)
+    assert proofs.wrong_with([A.digest, B.digest, C.digest, D.digest]) == {A.digest: "gone", B.digest: "other bytes"}
+
+
+def test_more_photos_than_a_question_can_name(proofs: Proofs) -> None:
+    many = [photo(number) for number in range(1, 1203)]
+    look(proofs, *many)
+    prove(proofs, *many)
+    assert len(proofs.proven_of([one.digest for one in many], NOW)) == 1202
+
+
+def test_by_day_each_file_counts_on_the_day_of_its_last_proof(proofs: Proofs) -> None:
+    look(proofs, A, A, B, C)
+    prove(proofs, A, B, when=NOW - timedelta(days=2))
+    prove(proofs, B, when=NOW)
+    prove(proofs, C, when=NOW - timedelta(days=400))
+    prove(proofs, D)  # in no snapshot any more
+    assert proofs.by_day(NOW) == {"2026-11-21": 2, "2026-11-23": 1}
+    assert sum(proofs.by_day(NOW).values()) == proofs.standing(NOW).proven

@@ -237,6 +237,21 @@ class _Sources:
         return {one.name: (one, entries[one.name]) for one in stamps if one.name in entries}
 
 
+def seen(report: DrillReport) -> list[str]:
+    """What was seen of the photos that came back, and of the live files, in lines for people."""
+    came = [
+        f"{report.decoded:,} decoded" if report.decoded else "",
+        f"{report.plain:,} are no pictures" if report.plain else "",
+        *(f"{many:,} restored, not looked at: {why}" for why, many in report.not_looked_at.items()),
+        f"{len(report.broken):,} broken before" if report.broken else "",
+    ]
+    live = [
+        f"{report.same:,} the same on this computer" if report.same else "",
+        f"{report.changed:,} changed here since" if report.changed else "",
+    ]
+    return [", ".join(filter(None, some)) for some in (came, live) if any(some)]
+
+
 # In the background --------------------------------------------------------------------------------------------------
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from photovault.vault.vault import NamedSnapshot, Snapshots
 
 FILE = "library.sqlite"
-_LOCK = "library.lock"
+LOCK = "library.lock"
 _REMADE = "the search catalog was damaged; it has been made again from the vault"
 
 
@@ -83,7 +83,7 @@ def rebuild(app: App, progress: Progress) -> CatalogStatus:
     with app.session() as session:
         snapshots = session.vault.snapshots()
         one = resolve(snapshots, "latest")
-        with run_lock(session.folder, wait=True, name=_LOCK):
+        with run_lock(session.folder, wait=True, name=LOCK):
             for end in ("", "-wal", "-shm"):
                 (session.folder / f"{FILE}{end}").unlink(missing_ok=True)
         with closing(Library(session.folder / FILE)) as library:
@@ -142,6 +142,6 @@ class _Asking:
         """
         if library.knows(self.one.name):
             return ()
-        with run_lock(self.session.folder, wait=True, name=_LOCK):
+        with run_lock(self.session.folder, wait=True, name=LOCK):
             existing = [one.name for one in self.snapshots.found]
             return library.update(Reader(self.session.vault), self.one, existing, self.progress)

@@ -41,6 +41,7 @@ class Status:
         signs: of a storage that does not show everything, what was found damaged there and is not mended, and what stopped
             the last backup.
         notes: what is worth a look, and may have harmless reasons.
+        stopped: what a guard saw that stopped the last backup; empty when none did.
     """
 
     snapshots: Snapshots
@@ -52,6 +53,7 @@ class Status:
     around: Around = field(default_factory=Around)
     signs: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
+    stopped: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -98,6 +100,7 @@ def status(app: App, known: Mapping[str, Any] | None = None) -> Status:
             around=around,
             signs=(*app.signs, *_amiss(session)),
             notes=(*quiet, *guarding.notes(plan, suspect)),
+            stopped=session.evidence.stopped()[0],
         )
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photovault.app.drilling import Drill, DrillRequest, drill
+from photovault.app.drilling import Drill, DrillRequest, drill, seen
+from photovault.app.proven import said
 from photovault.cli.options import Call
 from photovault.cli.output import Output, amount, count
-from photovault.cli.proofs import row, said
+from photovault.cli.proofs import row
 from photovault.drill import Amount, DrillReport
 from photovault.errors import UsageError
 
@@ -109,7 +110,7 @@ def _show(out: Output, done: Drill, report: DrillReport) -> None:
         _messages(out, kind, found)
     out.message("summary", _summary(done, report))
     out.line(_headline(done, report))
-    for line in _lines(report):
+    for line in seen(report):
         out.line(f"  {line}")
     if done.proven is not None:
         out.line(f"  {said(done.proven, done.files)}")
@@ -128,20 +129,6 @@ def _messages(out: Output, kind: str, found: Iterable[Problem]) -> None:
 def _headline(done: Drill, report: DrillReport) -> str:
     proven = f"proven: {report.proven:,} of {count(report.chosen, 'photo')} tried, {amount(report.size)}"
     return f"{proven}, from {_names(done)}"
-
-
-def _lines(report: DrillReport) -> list[str]:
-    seen = [
-        f"{report.decoded:,} decoded" if report.decoded else "",
-        f"{report.plain:,} are no pictures" if report.plain else "",
-        *(f"{many:,} restored, not looked at: {why}" for why, many in report.not_looked_at.items()),
-        f"{len(report.broken):,} broken before" if report.broken else "",
-    ]
-    live = [
-        f"{report.same:,} the same on this computer" if report.same else "",
-        f"{report.changed:,} changed here since" if report.changed else "",
-    ]
-    return [", ".join(filter(None, some)) for some in (seen, live) if any(some)]
 
 
 def _summary(done: Drill, report: DrillReport) -> dict[str, object]:

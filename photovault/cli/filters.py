@@ -136,13 +136,9 @@ def areas_of(place: str) -> list[Area]:
     Raises:
         UsageError: no place is called so.
     """
-    from photovault.gazetteer import matching  # noqa: PLC0415 - it reads a list of the world's towns
+    from photovault import gazetteer  # noqa: PLC0415 - it reads a list of the world's towns
 
-    areas = matching(place)
-    if not areas:
-        hint = "name a town of more than 15,000 people, a country, or a point: 41.9,12.5,20km"
-        raise UsageError(f"no place is known as {place}", hint)
-    return areas
+    return gazetteer.areas_of(place)
 
 
 def _near(place: str) -> Callable[[int, int], bool]:

@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from photovault.app.proven import proven_at
+from photovault.app.proven import said
 from photovault.cli.output import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from photovault.app import App
+    from photovault.app.proven import Place
     from photovault.cli.output import Output
     from photovault.model import Problem
     from photovault.proofs import Proven
 
 _NAMED = 5  # photos
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A destination, and what this computer's drills showed of it; None when there was none."""
-
-    name: str
-    proven: Proven | None
-
-    @property
-    def wrong(self) -> int:
-        """How many photos and folders are known not to be as they should."""
-        return self.proven.wrong if self.proven is not None else 0
-
-
-def places(made: App) -> list[Place]:
-    """Every destination; asks nobody."""
-    return [Place(name=one.name, proven=proven_at(made, one.url)) for one in made.destinations()]
-
-
-def said(proven: Proven | None, files: int) -> str:
-    """How much of so many files is proven, in a line."""
-    if proven is None or not (proven.drilled or proven.proven or proven.lost):
-        return "never proven; `photovault drill` restores a sample and compares it"
-    percent = proven.percent(files)
-    share = "less than 1 %" if proven.proven and not percent else f"{percent} %"
-    oldest = f", oldest proof {proven.oldest[:10]}" if proven.oldest else ""
-    return f"proven {share} within 12 months{oldest}"
 
 
 def row(proven: Proven | None, files: int) -> dict[str, object] | None:

@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from photovault.app.overview import DOING, memory, overview, said_of, why
 from photovault.cli import proofs
 from photovault.cli.options import Call
 from photovault.cli.output import age, amount, count
 from photovault.cli.state import finding_rows, newest_row, show_findings, show_newest
-from photovault.config import MAIN
-from photovault.errors import NoVaultError, PhotovaultError, StorageError
 from photovault.watch.standing import BAD, Standing, since_when
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from photovault.app import App
-    from photovault.app.destinations import Remembered, Shown
+    from photovault.app.destinations import Shown
+    from photovault.app.overview import Overview
     from photovault.app.standing import Status
     from photovault.app.watching import WatchState
     from photovault.cli.output import Output
@@ -41,27 +38,15 @@ def command(call: Call) -> None:
     before; with a watching daemon, what that is doing and since when it fails. The exit code is 0 when the last backup of
     this device is recent and nothing is wrong with it, else 3.
     """
-    from photovault.app.watching import watch_state  # noqa: PLC0415 - not needed for --help
-
     made, out = call.app(tells=False), call.output()
-    watch, proven = watch_state(made), proofs.places(made)
-    wrong = next((one.wrong for one in proven if one.name == made.name), 0)
-    try:
-        found = made.status({**(watch.known(made.name) if watch is not None else {}), "damaged": wrong})
-    except (StorageError, NoVaultError) as error:
-        known = made.remembered()
-        if watch is None and not known:
-            raise
-        _show_away(out, watch, known, error, proven)
-        raise typer.Exit(PARTLY if watch is not None else error.exit_code) from None
-    watch = watch.corrected(made.name, found.standing) if watch is not None else None
-    pending = found.plan.totals.new + found.plan.totals.changed if found.plan is not None else None
+    seen = overview(made)
+    found = seen.found
+    if found is None:
+        _show_away(out, seen)
+        raise typer.Exit(PARTLY if seen.watch is not None else _code(seen))
+    pending, safe, proven, files = seen.pending, seen.safe, seen.proven, seen.files
     problems = list(found.plan.problems) if found.plan is not None else []
     own = found.own.snapshot if found.own is not None else None
-    rolled_back = found.signs or any(one.rolled_back for one in found.destinations)
-    safe = not found.overdue and found.standing not in BAD and not found.snapshots.damaged
-    safe = safe and not rolled_back and not _bad(watch) and not any(one.wrong for one in proven)
-    files = _files(made, found)
     out.document(
         {
             "vault": made.storage.address,
@@ -84,25 +69,19 @@ def command(call: Call) -> None:
             "newest": newest_row(found.around),
             "signs": finding_rows(found.signs),
             "notes": finding_rows(found.notes),
-            "watch": _watch_row(watch),
+            "watch": _watch_row(seen.watch),
         }
     )
     out.warnings(made.warnings)
-    _show(out, found, pending)
+    _show(out, found, seen)
     proofs.show(out, proven, files)
-    _show_watch(out, watch)
+    _show_watch(out, seen.watch)
     out.problems(problems, "not protected")
     raise typer.Exit(0 if safe else PARTLY)
 
 
-def _files(made: App, found: Status) -> dict[str, int]:
-    """How many files the newest snapshot of this device holds at each destination, as far as that is known."""
-    if found.own is None:
-        return {}
-    device = found.own.snapshot.device_id
-    there = {one.name: one.newest.snapshot for one in found.destinations if one.newest is not None}
-    files = {name: one.counts.files for name, one in there.items() if one.device_id == device}
-    return {**files, made.name: found.own.snapshot.counts.files}
+def _code(seen: Overview) -> int:
+    return seen.error.exit_code if seen.error is not None else PARTLY
 
 
 def _row(one: Shown) -> dict[str, object]:
@@ -119,11 +98,6 @@ def _row(one: Shown) -> dict[str, object]:
     }
 
 
-def _bad(watch: WatchState | None) -> list[str]:
-    """Destinations that fail, lack what cannot be read, or are overdue."""
-    return [name for name, how in watch.standings.items() if how in BAD] if watch is not None else []
-
-
 def _watch_row(watch: WatchState | None) -> dict[str, object] | None:
     if watch is None:
         return None
@@ -131,45 +105,24 @@ def _watch_row(watch: WatchState | None) -> dict[str, object] | None:
     return {**watch.status, "running": watch.running, "answers": watch.answers, "destinations": places}
 
 
-def _show_away(
-    out: Output,
-    watch: WatchState | None,
-    known: list[Remembered],
-    error: PhotovaultError,
-    proven: Sequence[proofs.Place],
-) -> None:
+def _show_away(out: Output, seen: Overview) -> None:
     """The vault cannot be asked: what this device and its daemon know is all there is."""
+    what, hint = (seen.error.what, seen.error.hint) if seen.error is not None else ("", "")
     out.document(
         {
             "protected": False,
-            "error": error.what,
-            "hint": error.hint,
-            "destinations": [asdict(one) for one in known],
-            "proven": {one.name: proofs.row(one.proven, 0) for one in proven},
-            "watch": _watch_row(watch),
+            "error": what,
+            "hint": hint,
+            "destinations": [asdict(one) for one in seen.remembered],
+            "proven": {one.name: proofs.row(one.proven, 0) for one in seen.proven},
+            "watch": _watch_row(seen.watch),
         }
     )
-    out.always(f"NOT REACHED: {error.what}; {error.hint}")
-    for one in known:
-        out.always(f"  {one.name} ({one.address}), not asked: {_memory(one)}")
-    proofs.show(out, proven, {})
-    _show_watch(out, watch)
-
-
-def _memory(one: Remembered) -> str:
-    if not one.snapshot:
-        return "no snapshot of this device was ever seen there"
-    sent = f", stored {one.sent[:16]} UTC" if one.sent else ""
-    which = "it has" if one.has_newest else "it lacks newer ones than"
-    return f"{which} snapshot {one.snapshot[:8]} of this device{sent}"
-
-
-_DOING = {
-    "backup": "backing up to {}",
-    "thumbnails": "making thumbnails for {}",
-    "drill": "proving photos at {}",
-    "faces": "looking for faces",
-}
+    out.always(f"NOT REACHED: {what}; {hint}")
+    for one in seen.remembered:
+        out.always(f"  {one.name} ({one.address}), not asked: {memory(one)}")
+    proofs.show(out, seen.proven, {})
+    _show_watch(out, seen.watch)
 
 
 def _show_watch(out: Output, watch: WatchState | None) -> None:
@@ -189,46 +142,30 @@ def _show_watch(out: Output, watch: WatchState | None) -> None:
     if run:
         left = f", about {_minutes(run['eta_seconds'])} left" if run["eta_seconds"] else ""
         done = f"{run['files']} of {count(run['files_total'], 'file')}, {amount(run['bytes_per_second'])}/s{left}"
-        doing = _DOING.get(run.get("what", ""), "backing up to {}").format(run["destination"])
+        doing = DOING.get(run.get("what", ""), DOING["backup"]).format(run["destination"])
         out.always(f"  {doing} now: {done}")
     for one in status["destinations"]:
         how = watch.standings[one["name"]]
         word = how.upper() if how in BAD else how
         began = since_when(one, how) if how in BAD else ""
         since = f" since {began[:16]} UTC" if began else ""
-        lost = f"could not be read, or is suspect: {one['problems']}" if one.get("problems") else ""
-        hurt = f"a drill found photos not as they were: {one['damaged']}" if one.get("damaged") else ""
-        why = "; ".join(
-            filter(None, (one.get("error"), hurt, lost, f"waits: {one['waits']}" if one.get("waits") else ""))
-        )
+        reason = why(one)
         again = f"; tried again in {one['next_try']} s" if one.get("next_try") else ""
-        out.always(f"  {one['name']}: {word}{since}{': ' if why else ''}{why}{again}")
+        out.always(f"  {one['name']}: {word}{since}{': ' if reason else ''}{reason}{again}")
     for path in status.get("away", ()):
         out.always(f"  {path} is not there; its last version is kept")
-    for path, why in status.get("blind", {}).items():
-        out.always(f"  {path} is looked at only now and then: {why}")
+    for path, reason in status.get("blind", {}).items():
+        out.always(f"  {path} is looked at only now and then: {reason}")
 
 
 def _minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < _MINUTE else f"{seconds / _MINUTE:.0f} min"
 
 
-def _said(one: Shown) -> str:
-    if one.problem:
-        return f"nothing is known: {one.problem}"
-    newest = (
-        f"newest snapshot {one.newest.id[:8]} of {one.newest.snapshot.time[:16]} UTC" if one.newest else "no snapshot"
-    )
-    if not one.behind:
-        return f"{newest}, up to date"
-    source = "" if one.source == MAIN else f"--from {one.source} "
-    return f"{newest}, {count(one.behind, 'snapshot')} behind; run `photovault copy {source}--to {one.name}`"
-
-
 def _show_signs(out: Output, found: Status) -> None:
     """What each destination shows; what is amiss with the only one is told like everywhere else."""
     for one in found.destinations:
-        out.always(f"  {one.name} ({one.address}): {_said(one)}")
+        out.always(f"  {one.name} ({one.address}): {said_of(one)}")
         for finding in one.rolled_back:
             out.alarm(f"ROLLED BACK: {one.name}: {finding.what}; {finding.hint}")
     told = {finding.what for one in found.destinations for finding in one.rolled_back}
@@ -236,7 +173,7 @@ def _show_signs(out: Output, found: Status) -> None:
     show_findings(out, left, found.notes)
 
 
-def _show(out: Output, found: Status, pending: int | None) -> None:
+def _show(out: Output, found: Status, seen: Overview) -> None:
     if found.own is None or found.age_seconds is None:
         none = "this device has made no backup yet" if found.around.is_stranger else "no backup of this device is there"
         out.always(f"NOT PROTECTED: {none}; run `photovault backup`")
@@ -244,14 +181,13 @@ def _show(out: Output, found: Status, pending: int | None) -> None:
         _show_signs(out, found)
         return
     own = found.own.snapshot
-    word = "OVERDUE" if found.overdue else found.standing.upper() if found.standing in BAD else "protected"
-    word = "IN DOUBT" if found.signs and found.standing is not Standing.DAMAGED else word
+    word = seen.word if seen.word == Standing.PROTECTED else seen.word.upper()
     out.always(
         f"{word}: last backup {age(found.age_seconds)}, {count(own.counts.files, 'file')}, {amount(own.counts.size)}"
     )
     out.line(f"  {count(len(found.snapshots.found), 'snapshot')} in the vault, fingerprint {found.fingerprint}")
-    if pending:
-        out.always(f"  {count(pending, 'file')} new or changed since then wait for the next backup")
+    if seen.pending:
+        out.always(f"  {count(seen.pending, 'file')} new or changed since then wait for the next backup")
     if own.problems:
         out.always(f"  {count(own.problems, 'problem')} in the last backup; run `photovault backup -n` to see them")
     _show_signs(out, found)

@@ -142,13 +142,49 @@ def read_ledger(path: Path) -> Iterator[Line | str]:
     Raises:
         RefusedError: the file cannot be read.
     """
-    try:
-        with open(path, "rb") as file:
-            yield from _read(file)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise RefusedError(f"cannot read the ledger {path}: {error.strerror}", "check its permissions") from None
+    return Reading(path).on()
+
+
+class Reading:
+    """A ledger that is read, and later read on from there.
+
+    What was read is not looked at again: who wants to know whether it is still so begins anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Begin with the first line of the file at ``path``, whether it is there or not."""
+        self._path = path
+        self._number = 0
+        self._previous = _NOTHING
+        self.offset = 0
+
+    def on(self) -> Iterator[Line | str]:
+        """As ``read_ledger``, the lines that were not read yet; ``offset`` is where the last one ends.
+
+        Raises:
+            RefusedError: the file cannot be read.
+        """
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self.offset)
+                yield from self._lines(file)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            what = f"cannot read the ledger {self._path}: {error.strerror}"
+            raise RefusedError(what, "check its permissions") from None
+
+    def _lines(self, file: IO[bytes]) -> Iterator[Line | str]:
+        for raw in iter(lambda: file.readline(_LINE_MAX), b""):
+            if not raw.endswith(b"\n") and len(raw) < _LINE_MAX:
+                return  # torn by a power cut: its object never left
+            previous, self._previous = self._previous, hashlib.sha256(raw.rstrip(b"\n")).hexdigest()
+            self._number, self.offset = self._number + 1, self.offset + len(raw)
+            line, said = _parse(raw.rstrip(b"\n"))
+            if line is None or said != previous or (line.event is Event.BEGUN) != (self._number == 1):
+                yield f"line {self._number} does not follow from the lines before it"
+            if line is not None:
+                yield line
 
 
 def removed_names(path: Path, kind: str) -> frozenset[str]:
@@ -206,19 +242,6 @@ def last_sent(path: Path, kind: str) -> dict[str, str]:
         elif line.event is Event.FAILED and last.get(line.destination):
             last[line.destination] = before
     return {destination: when for destination, when in last.items() if when}
-
-
-def _read(file: IO[bytes]) -> Iterator[Line | str]:
-    previous = _NOTHING
-    for number, raw in enumerate(iter(lambda: file.readline(_LINE_MAX), b""), 1):
-        if not raw.endswith(b"\n") and len(raw) < _LINE_MAX:
-            return  # torn by a power cut: its object never left
-        line, said = _parse(raw.rstrip(b"\n"))
-        if line is None or said != previous or (line.event is Event.BEGUN) != (number == 1):
-            yield f"line {number} does not follow from the lines before it"
-        if line is not None:
-            yield line
-        previous = hashlib.sha256(raw.rstrip(b"\n")).hexdigest()
 
 
 def _encode(fields: dict[str, Any]) -> bytes:

@@ -5,7 +5,7 @@ alone, without a single photo.  ``values`` are what is asked and answered, ``mom
 and ``alike`` the rules without I/O, ``indexing`` brings it up to date, ``finding`` answers.
 """
 
-from photovault.library.store import Library, Standing
+from photovault.library.store import Library, Mark, Standing
 from photovault.library.values import ALIKE, SAME, Found, Key, Member, Query, Row
 
-__all__ = ["ALIKE", "SAME", "Found", "Key", "Library", "Member", "Query", "Row", "Standing"]
+__all__ = ["ALIKE", "SAME", "Found", "Key", "Library", "Mark", "Member", "Query", "Row", "Standing"]

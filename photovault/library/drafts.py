@@ -84,9 +84,9 @@ def number_of(digest: bytes) -> int:
     return int.from_bytes(digest[:_CONTENT], "big", signed=True)
 
 
-def completed(row: Row, albums: tuple[str, ...], duplicates: tuple[bytes, ...]) -> Row:
+def completed(row: Row, albums: tuple[str, ...], duplicates: tuple[bytes, ...] = ()) -> Row:
     """A row with what is known of it in one snapshot."""
-    return replace(row, albums=albums, duplicates=duplicates)
+    return replace(row, albums=albums, duplicates=duplicates) if albums or duplicates else row
 
 
 def encode(row: Row) -> bytes:
@@ -98,8 +98,13 @@ def encode(row: Row) -> bytes:
     )  # a text of somebody's program may hold half a character
 
 
-def decode(folder: bytes, data: bytes) -> Row:
-    """The row that ``encode`` made bytes of.
+def opening(name: bytes) -> bytes:
+    """How the members of a row begin as they are kept, if ``name`` is that of the first."""
+    return f"[[{_ENCODER.encode(_name(name))},".encode("utf-8", "surrogatepass")
+
+
+def decode(folder: bytes, data: bytes, number: int = 0) -> Row:
+    """The row that ``encode`` made bytes of; ``number``: what it is kept under.
 
     Raises:
         RotError: it did not.
@@ -115,6 +120,7 @@ def decode(folder: bytes, data: bytes) -> Row:
             facts=from_map(facts),
             place=place,
             region=region,
+            number=number,
         )
     except (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError) as error:
         raise RotError from error

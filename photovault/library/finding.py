@@ -56,7 +56,7 @@ class Finding:
         Raises:
             UsageError: a date that is none, or an album that is not there.
         """
-        snapshot = self._snapshot(query.snapshot)
+        snapshot = snapshot_of(self._db, query.snapshot)
         hits: list[_Hit] = []
         for second in self._seconds(snapshot, query, after):
             first = heapq.nlargest if query.newest else heapq.nsmallest
@@ -69,7 +69,7 @@ class Finding:
 
     def albums(self, snapshot: bytes) -> dict[str, int]:
         """The albums of a snapshot and how many photos they hold, by name."""
-        return self._albums(self._snapshot(snapshot))
+        return self._albums(snapshot_of(self._db, snapshot))
 
     def _albums(self, snapshot: int) -> dict[str, int]:
         rows = self._db.execute(
@@ -78,12 +78,6 @@ class Finding:
             (snapshot,),
         )
         return dict(rows.fetchall())
-
-    def _snapshot(self, name: bytes) -> int:
-        row = self._db.execute("SELECT id FROM snapshots WHERE name = ?", (name,)).fetchone()
-        if row is None:
-            raise UsageError("the library does not know this snapshot", "run `photovault catalog rebuild`")
-        return int(row[0])
 
     # Candidates -------------------------------------------------------------------------------------------------------
 
@@ -109,7 +103,7 @@ class Finding:
             conditions += (
                 f" AND {number} IN (SELECT row FROM contents WHERE content IN (SELECT value FROM json_each(?)))"
             )
-            values.append(self._numbers(query.digests))
+            values.append(numbers_of(self._db, query.digests))
         joined = "rows" if source == "rows" else f"{source} CROSS JOIN rows ON rows.id = {number}"
         return self._db.execute(
             f"SELECT {number}, rows.data, chunks.path FROM {joined}"
@@ -118,11 +112,6 @@ class Finding:
             f" WHERE {number} BETWEEN ? AND ? {conditions} ORDER BY {number} {order}",
             (snapshot, first, last, *values),
         )
-
-    def _numbers(self, digests: frozenset[bytes]) -> str:
-        """Numbers of contents as JSON.  Whose photos they are must be in no file, so what is made of them stays in memory."""
-        self._db.execute("PRAGMA temp_store = MEMORY")
-        return json.dumps(sorted(map(drafts.number_of, digests)))
 
     def _source(self, snapshot: int, query: Query) -> tuple[str, str, list[Any]]:
         """The table to go along, and what else must be true there."""
@@ -163,16 +152,8 @@ class Finding:
 
     def _complete(self, snapshot: int, query: Query, hit: _Hit) -> Row:
         """The row with its albums and, where they were asked for, its duplicates."""
-        names = self._db.execute(
-            "SELECT albums.name FROM lists JOIN albums ON albums.snapshot = lists.snapshot AND list = lists.name"
-            " WHERE lists.row = ? AND lists.snapshot = ? ORDER BY list",
-            (hit.number, snapshot),
-        )
-        albums = tuple(name for (name,) in names)
         others = self._duplicates(snapshot, query.duplicates, hit) if query.duplicates is not None else ()
-        if not albums and not others:
-            return hit.row
-        return drafts.completed(hit.row, albums, tuple(others))
+        return drafts.completed(hit.row, albums_of(self._db, snapshot, hit.number), tuple(others))
 
     def _duplicates(self, snapshot: int, how: str, hit: _Hit) -> list[bytes]:
         """Paths of the others, at most a hundred."""
@@ -262,8 +243,32 @@ class Finding:
 
 
 def _hit(number: int, data: bytes, folder: bytes) -> _Hit:
-    row = drafts.decode(folder, data)
+    row = drafts.decode(folder, data, number)
     return _Hit(row.key, number, row)
+
+
+def snapshot_of(db: Database, name: bytes) -> int:
+    """The number of a snapshot; UsageError when the library does not know it."""
+    row = db.execute("SELECT id FROM snapshots WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        raise UsageError("the library does not know this snapshot", "run `photovault catalog rebuild`")
+    return int(row[0])
+
+
+def albums_of(db: Database, snapshot: int, number: int) -> tuple[str, ...]:
+    """Names of the albums of a snapshot that a row is in."""
+    names = db.execute(
+        "SELECT albums.name FROM lists JOIN albums ON albums.snapshot = lists.snapshot AND list = lists.name"
+        " WHERE lists.row = ? AND lists.snapshot = ? ORDER BY list",
+        (number, snapshot),
+    )
+    return tuple(name for (name,) in names)
+
+
+def numbers_of(db: Database, digests: Iterable[bytes]) -> str:
+    """Numbers of contents as JSON.  Whose photos they are must be in no file, so what is made of them stays in memory."""
+    db.execute("PRAGMA temp_store = MEMORY")
+    return json.dumps(sorted(map(drafts.number_of, digests)))
 
 
 def _follows(key: Key, after: Key | None, query: Query) -> bool:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from photovault.database import open_database
 from photovault.library.drafts import RotError
 from photovault.library.finding import Finding
 from photovault.library.indexing import Indexing, Listings
 from photovault.library.schema import SCHEMA, VERSION
+from photovault.library.showing import Showing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from photovault.library.values import Found, Key, Query
+    from photovault.library.values import Found, Key, Query, Row
     from photovault.model import Problem
     from photovault.progress import Progress
     from photovault.vault.vault import NamedSnapshot
+
+Shown = TypeVar("Shown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,20 @@ class Standing:
     size: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """When a snapshot was brought up to date: while this stays the same, so do the rows and their numbers.
+
+    Attributes:
+        number, used: other ones after each time.
+        whole: whether all of it could be read.
+    """
+
+    number: int
+    used: int
+    whole: bool
+
+
 class Library:
     """The search catalog of one vault on this device.
 
@@ -43,10 +60,12 @@ class Library:
     it anew and bring it up to date again.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the file."""
+    def __init__(self, path: Path, *, patience: float | None = None) -> None:
+        """Open or make the file; ``patience``: seconds that others may take to write, where that is not a minute."""
         self._path = path
         self._db = open_database(path, SCHEMA, VERSION)
+        if patience is not None:
+            self._db.execute(f"PRAGMA busy_timeout = {round(1000 * patience)}")
 
     def close(self) -> None:
         """Forget what was not committed."""
@@ -57,10 +76,15 @@ class Library:
         """Whether there was a file that could not even be opened, and this is a new one."""
         return self._db.replaced
 
+    def mark(self, snapshot: bytes) -> Mark | None:
+        """What tells when a snapshot was brought up to date here; None when it never was, or is not kept any more."""
+        row = self._db.execute("SELECT id, used, whole FROM snapshots WHERE name = ?", (snapshot,)).fetchone()
+        return None if row is None else Mark(number=row[0], used=row[1], whole=bool(row[2]))
+
     def knows(self, snapshot: bytes) -> bool:
         """Whether all of a snapshot is in the library."""
-        row = self._db.execute("SELECT whole FROM snapshots WHERE name = ?", (snapshot,)).fetchone()
-        return row is not None and bool(row[0])
+        mark = self.mark(snapshot)
+        return mark is not None and mark.whole
 
     def update(
         self, listings: Listings, snapshot: NamedSnapshot, existing: Iterable[bytes], progress: Progress
@@ -90,6 +114,25 @@ class Library:
     def albums(self, snapshot: bytes) -> dict[str, int]:
         """The albums of a snapshot and how many photos they hold, by name."""
         return Finding(self._db).albums(snapshot)
+
+    def show(self, question: Callable[[Showing], Shown]) -> Shown:
+        """What a page asks of what the library shows.
+
+        Raises:
+            UsageError: the library does not know the snapshot.
+        """
+        try:
+            return question(Showing(self._db))
+        except RotError:
+            raise self._db.damaged() from None
+
+    def any_row(self, number: int) -> Row | None:
+        """The row of a number, of whatever snapshot; None when there is none."""
+        return self.show(lambda showing: showing.any_row(number))
+
+    def snapshots_of(self, number: int) -> tuple[bytes, ...]:
+        """Names of the snapshots that the library knows and that have a row, the one brought up to date last first."""
+        return self.show(lambda showing: showing.snapshots_of(number))
 
     def standing(self) -> Standing:
         """What the library holds."""

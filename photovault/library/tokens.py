@@ -37,6 +37,9 @@ _KIND, _SET, _RATING, _CAMERA, _REGION, _CELL, _FOLDER, _FLAG = (chr(0xE000 + nu
 _JOIN = chr(0xE00F)
 ALL, LOCATED, BROKEN = f"{_FLAG}all", f"{_FLAG}located", f"{_FLAG}broken"
 _NONE: Final = f"{_FLAG}none"
+PICTURED: Final = (f"{_KIND}{Sort.PHOTO}", f"{_KIND}{Sort.VIDEO}")
+"""Marks of what is a photo or a video, and no lonely sidecar or other file."""
+
 _RATING_MAX = 5
 # Ideographs, kana; letters and digits of all others together.
 _WORD = re.compile(

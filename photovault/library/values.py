@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from photovault.errors import UsageError
@@ -116,6 +116,8 @@ class Row:
         region: code of the country or state that the nearest town is in.
         albums: names of the albums that it is in.
         duplicates: paths of others that are the same or alike; filled when these were asked for, at most 100.
+        number: what the library calls it, from 1; 0 for a row that is in none.  It stands in the order of time, and stays
+            while a snapshot that the library knows has the row.
     """
 
     folder: bytes
@@ -128,6 +130,7 @@ class Row:
     region: str = ""
     albums: tuple[str, ...] = ()
     duplicates: tuple[bytes, ...] = ()
+    number: int = field(default=0, compare=False)
 
     @property
     def path(self) -> bytes:

@@ -101,12 +101,21 @@ class Choice:
         paths: paths inside the snapshot, joined by ``/``; empty for everything.
         filters: what the photos must be.
         only_matching: judge each file by itself, rather than its set.
+
+    Built directly, with no ``choose``, paths are taken as they are: a ``*`` in a name is a star.
     """
 
     paths: tuple[str, ...] = ()
     filters: Filters = NO_FILTERS
     only_matching: bool = False
     _spec: GitIgnoreSpec | None = field(default=None, repr=False)
+    _exact: frozenset[str] = field(init=False, repr=False, compare=False)
+    _above: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Know each path, and the folders above it: there may be a hundred thousand."""
+        object.__setattr__(self, "_exact", frozenset(self.paths))
+        object.__setattr__(self, "_above", frozenset(above for path in self.paths for above in _folders_of(path)))
 
     @property
     def everything(self) -> bool:
@@ -145,12 +154,16 @@ class Choice:
         """Whether anything below a folder can be wanted: spares reading the others."""
         if not self.paths or self._spec is not None:
             return True
-        return any(_is_in(path, wanted) or _is_in(wanted, path) for wanted in self.paths)
+        return path in self._above or self._is_named(path)
+
+    def _is_named(self, path: str) -> bool:
+        """Whether a path was given, or a folder above it."""
+        return path in self._exact or any(above in self._exact for above in _folders_of(path))
 
     def _wants_path(self, path: str) -> bool:
         if not self.paths:
             return True
-        if any(_is_in(path, wanted) for wanted in self.paths):
+        if self._is_named(path):
             return True
         return self._spec is not None and self._spec.match_file(path)
 
@@ -297,5 +310,9 @@ def _is_near(facts: Facts, near: Callable[[int, int], bool]) -> bool:
     return facts.latitude is not None and facts.longitude is not None and near(facts.latitude, facts.longitude)
 
 
-def _is_in(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")
+def _folders_of(path: str) -> Iterator[str]:
+    """Every folder above a path: ``a/b/c`` has ``a`` and ``a/b``."""
+    at = path.find("/")
+    while at >= 0:
+        yield path[:at]
+        at = path.find("/", at + 1)

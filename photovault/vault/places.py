@@ -146,6 +146,10 @@ class Places:
         """Make what was added last."""
         self._db.commit()
 
+    def rollback(self) -> None:
+        """Forget what was added since."""
+        self._db.rollback()
+
     def clear(self) -> None:
         """Forget everything about packs and parts."""
         for table in ("packs", "parts", "groups", "indexes"):
