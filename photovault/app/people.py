@@ -132,6 +132,7 @@ class People:
         self._alone = self._leave(unix=app.may_use_keyring)
         self._consent = consent(app)
         self._folder = app.people_folder
+        self._from_keyring: bytes | None = None
 
     # Looking.
 
@@ -447,6 +448,16 @@ class People:
         return (self._folder / "faces.db").exists()
 
     @contextmanager
+    def looking(self) -> Iterator[Store | None]:
+        """The store to read in, for whoever asks what no command does; None before the first scan."""
+        self._consent.require()
+        if not self._has_store():
+            yield None
+            return
+        with self._store(write=False) as store:
+            yield store
+
+    @contextmanager
     def _store(self, *, write: bool, polite: bool = False) -> Iterator[Store]:
         """The store, after everything that comes before it; whoever has it for ``polite`` gives way to others."""
         self._consent.require()
@@ -455,8 +466,9 @@ class People:
 
         wait = _WAIT if self._app.settings.wait else 0.0
         key = self._key(write=write, wait=wait)
-        if self._app.may_use_keyring:
+        if self._app.may_use_keyring and self._from_keyring is None:
             self._alone = (*self._alone, *self._leave(unix=False))
+            self._from_keyring = key  # the way to the keyring is closed from here on
         with ExitStack() as stack:
             if write and not polite:
                 wait = max(wait, stack.enter_context(self._asked_for()))
@@ -470,6 +482,8 @@ class People:
         """The face key; a new one only where there is no store that an older one opens, and by one process at a time."""
         from photovault.people.keeping.lock import people_lock
 
+        if self._from_keyring is not None:
+            return self._from_keyring
         there = face_key(self._app)
         key = there.get()
         if key is not None:

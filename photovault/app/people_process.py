@@ -1,9 +1,9 @@
 """Asking about people from a process that may have a network: a child is asked that has none.
 
-The child is this Python with this package; it gets one request as JSON on its standard input and answers with lines of JSON.
-It leaves the network before it reads the face key (``app.people``), so no process has both.  What comes back is what was
-asked for and nothing more: digests of photos, canaries, numbers; never a vector of a face or the key.  No name of a person is in
-its arguments or its environment, and no password of a vault.
+The child gets one request and answers with lines (``people_line``).  It leaves the network before it reads the face key
+(``app.people``), so no process has both.  What comes back is what was asked for and nothing more: digests of photos,
+canaries, numbers; never a vector of a face or the key.  The gallery, which asks all day long, has a child of its own
+(``people_gallery``).
 
 Guarantee: an error in the child is the same error here.  The child ends soon after its input is closed, which happens when it
 is enough, or when this process dies, however it dies; what it did until then is kept.
@@ -13,39 +13,30 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import photovault
-from photovault import errors
+from photovault.app.people_line import LINE_MAX, boot_of, error_of, settings_of, started, stream, told
+from photovault.app.people_line import Line as _Line
 from photovault.errors import PhotovaultError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from types import FrameType
 
     from photovault.app.people import People
     from photovault.app.runs import App
     from photovault.progress import Progress
 
-_BOOT: Final = (
-    "import sys; sys.path.insert(0, sys.argv[1]); import photovault; del sys.path[0]; "
-    "from photovault.app.people_process import main; main()"
-)
-_SETTINGS: Final = ("vault", "config", "no_config", "profile", "wait")
+_BOOT: Final = boot_of("photovault.app.people_process")
 _LOOK: Final = 0.5  # seconds between two looks whether it is enough
 _END: Final = 6.0  # seconds that a child has to end
 _NICE: Final = 10
 _LOOKING: Final = 200.0  # seconds for which a scan in the background looks at photos, before it groups the faces
-_LINE_MAX: Final = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +101,8 @@ def _asked(
     enough: Callable[[], bool] = lambda: False,
     **values: Sequence[str],
 ) -> Any:  # noqa: ANN401 - what the child says, as each caller knows it
-    settings = {name: getattr(app.settings, name) for name in _SETTINGS}
     with _Child(app.world.environ) as child:
-        child.tell({"do": do, "settings": settings, **values})
+        child.tell({"do": do, "settings": settings_of(app.settings), **values})
         return child.answer(progress or _Quiet(), enough)
 
 
@@ -120,15 +110,7 @@ class _Child:
     """A child that answers one request."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        root = Path(photovault.__file__).parents[1]
-        kept = {name: value for name, value in environ.items() if not name.startswith("PHOTOVAULT_PASSWORD")}
-        self._popen = subprocess.Popen(  # noqa: S603 - this Python, and this package
-            [sys.executable, "-P", "-c", _BOOT, str(root)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=kept,
-        )
+        self._popen = started(_BOOT, environ)
         self._lines: SimpleQueue[bytes] = SimpleQueue()
         self._last: float | None = None
         threading.Thread(target=self._read, name="people", daemon=True).start()
@@ -146,14 +128,14 @@ class _Child:
 
     def tell(self, request: Mapping[str, object]) -> None:
         with suppress(OSError):  # it died: which is seen when it does not answer
-            _stream(self._popen.stdin).write(json.dumps(request).encode() + b"\n")
-            _stream(self._popen.stdin).flush()
+            stream(self._popen.stdin).write(json.dumps(request).encode() + b"\n")
+            stream(self._popen.stdin).flush()
 
     def answer(self, progress: Progress, enough: Callable[[], bool]) -> Any:  # noqa: ANN401 - as above
         for line in self._until(enough):
             said = json.loads(line)
             if "error" in said:
-                raise _error(**said["error"])
+                raise error_of(**said["error"])
             if "answer" in said:
                 return said["answer"]
             if "total" in said:
@@ -178,9 +160,9 @@ class _Child:
                 self._hang_up()
 
     def _read(self) -> None:
-        stream = _stream(self._popen.stdout)
-        with suppress(OSError, ValueError), stream:
-            while line := stream.readline(_LINE_MAX):
+        pipe = stream(self._popen.stdout)
+        with suppress(OSError, ValueError), pipe:
+            while line := pipe.readline(LINE_MAX):
                 self._lines.put(line)
         self._lines.put(b"")
 
@@ -189,81 +171,17 @@ class _Child:
         if self._last is None:
             self._last = time.monotonic() + _END
             with suppress(OSError):
-                _stream(self._popen.stdin).close()
+                stream(self._popen.stdin).close()
         return self._last
-
-
-def _stream(stream: Any) -> Any:  # noqa: ANN401 - subprocess types a pipe as one that may be none
-    return stream
-
-
-def _error(kind: str, what: str, hint: str) -> PhotovaultError:
-    found = getattr(errors, kind, PhotovaultError)
-    is_ours = isinstance(found, type) and issubclass(found, PhotovaultError)
-    return (found if is_ours else PhotovaultError)(what, hint)
 
 
 # Answering ----------------------------------------------------------------------------------------------------------------
 
 
-class _Line:
-    """The child's end: lines to whoever asks, and whether it still does."""
-
-    def __init__(self) -> None:
-        self._out = os.fdopen(os.dup(1), "wb")
-        with open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), 1)  # what a library prints is no answer
-        self._over = False
-        signal.signal(signal.SIGTERM, self._end)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who asks hears Ctrl-C and says what becomes of it
-
-    def _end(self, _signal: int, _frame: FrameType | None) -> None:
-        self._over = True
-
-    def request(self) -> dict[str, Any]:
-        """What is asked."""
-        line = b""
-        while not line.endswith(b"\n") and (data := os.read(0, 1)):  # nothing beyond it: then it is over
-            line += data
-        return dict(json.loads(line))
-
-    def enough(self) -> bool:
-        """Whether nobody wants to know any more."""
-        if not self._over and os.name != "nt":
-            import select
-
-            self._over = bool(select.select([0], [], [], 0)[0])
-        return self._over
-
-    def say(self, value: Mapping[str, object]) -> None:
-        """Say a line; to nobody, if nobody is there."""
-        try:
-            self._out.write(json.dumps(value).encode() + b"\n")
-            self._out.flush()
-        except OSError:
-            self._over = True
-
-    def total(self, files: int, size: int) -> None:
-        """Progress."""
-        self.say({"total": [files, size]})
-
-    def advance(self, files: int, size: int, path: str) -> None:  # noqa: ARG002 - names of files stay here
-        """Progress."""
-        self.say({"advance": [files, size]})
-
-
 def main() -> None:
     """Answer one request, as the child."""
     line = _Line()
-    try:
-        line.say({"answer": _answer(line, line.request())})
-    except PhotovaultError as error:
-        line.say({"error": {"kind": type(error).__name__, "what": error.what, "hint": error.hint}})
-    except Exception as error:  # noqa: BLE001 - what it says may hold names, so only its kind is told
-        what = (
-            f"unexpected {type(error).__name__} in the process that looks after faces: this is a defect of photovault"
-        )
-        line.say({"error": {"kind": "PhotovaultError", "what": what, "hint": "report it"}})
+    line.say(told(lambda: _answer(line, line.request())))
 
 
 def _answer(line: _Line, request: Mapping[str, Any]) -> object:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from photovault.errors import UsageError
+from photovault.model import Stamp
 from photovault.people.naming import folded
 from photovault.people.shown import FaceShown, Person, Side, person_id
 from photovault.people.values import Box
@@ -40,6 +41,20 @@ class Counts(NamedTuple):
     people: int
     named: int
     hidden: int
+
+
+class Where(NamedTuple):
+    """Where a face is.
+
+    Attributes:
+        box: in the upright picture.
+        size: width and height of that picture, in pixels.
+        files: paths, and by what each was known when it was looked at.
+    """
+
+    box: Box
+    size: tuple[int, int]
+    files: tuple[tuple[bytes, Stamp], ...]
 
 
 class _Group(NamedTuple):
@@ -185,6 +200,35 @@ def face(db: Encrypted, number: int) -> FaceShown:
     if row is None:
         raise UsageError(f"there is no face f{number}", "photovault people show ID")
     return face_shown(row[1:])
+
+
+def where(db: Encrypted, number: int) -> Where:
+    """Where one face is.
+
+    Raises:
+        UsageError: there is none of that number.
+    """
+    sql = f"SELECT x, y, w, h, width, height, photo FROM faces JOIN photos ON photos.id = photo WHERE {_PRESENT} AND faces.id = ?"
+    row = db.row(sql, (number,))
+    if row is None:
+        raise UsageError(f"there is no face f{number}", "photovault people show ID")
+    files = db.rows("SELECT path, name, ino, size, mtime, ctime FROM files WHERE photo = ? ORDER BY path", row[6:])
+    return Where(Box(*row[:4]), (row[4], row[5]), tuple((bytes(one[0]), Stamp(*one[1:])) for one in files))
+
+
+def best_faces(db: Encrypted) -> dict[int, int]:
+    """The best face of each group."""
+    sql = f"SELECT grp, id, max(quality) FROM faces WHERE {_PRESENT} AND grp IS NOT NULL GROUP BY grp"
+    return {group: face for group, face, _ in db.each(sql)}
+
+
+def on_photo(db: Encrypted, digest: bytes) -> list[tuple[int, int]]:
+    """Who is on the photo with these bytes, from left to right: the group and the face; nobody who is hidden."""
+    sql = (
+        "SELECT grp, faces.id FROM faces JOIN photos ON photos.id = photo LEFT JOIN people ON people.id = grp "
+        f"WHERE digest = ? AND {_PRESENT} AND grp IS NOT NULL AND NOT coalesce(hidden, 0) ORDER BY x, faces.id"
+    )
+    return [(group, face) for group, face in db.rows(sql, (digest,))]
 
 
 def side(db: Encrypted, number: int) -> Side:

@@ -501,6 +501,18 @@ class Store:
         """A face and the group it is in.  UsageError if there is none of that number."""
         return listing.side(self.db, face)
 
+    def where(self, face: int) -> listing.Where:
+        """Where a face is.  UsageError if there is none of that number."""
+        return listing.where(self.db, face)
+
+    def best_faces(self) -> dict[int, int]:
+        """The best face of each group."""
+        return listing.best_faces(self.db)
+
+    def on_photo(self, digest: bytes) -> list[tuple[int, int]]:
+        """Who is on the photo with these bytes: (group, face), from left to right; nobody who is hidden."""
+        return listing.on_photo(self.db, digest)
+
     def find(self, ref: str) -> int:
         """The number of a person given as ``p7`` or by name.  UsageError if there is none."""
         return listing.find(self.db, ref)
