@@ -11,6 +11,7 @@ makes 20,000, which everything must do as well. Not guaranteed: a quiet machine.
 """
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -20,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -134,16 +135,20 @@ def _file(name: str, digest: bytes, facts: Facts, rng: Random) -> Entry:
     )
 
 
-def make_vault(work: Path, env: Mapping[str, str], count: int) -> None:
-    """A vault with one snapshot of so many photos, of which it holds the listings only."""
+def make_vault(work: Path, env: Mapping[str, str], count: int, thumbnails: Sequence[bytes] = ()) -> None:
+    """A vault with one snapshot of so many photos, of which it holds the listings only; and these thumbnails, in turn."""
     words = work / "words.txt"
     command = (sys.executable, "-m", "photovault", "init", "--vault", str(work / "vault"), "--words-file", str(words))
     subprocess.run(command, env=dict(env), check=True, capture_output=True)
     app = App(Settings(vault=str(work / "vault")))
     with app.session(lock=True) as session, Workers(2) as workers:
+        small = Writer(session.vault, workers)
+        shown = itertools.cycle([small.add_thumbnail(one) for one in thumbnails])
+        small.finish()
         writer = Writer(session.vault, workers)
         folders, files = [], 0
-        for name, entries in photos(count, Random(_SEED)):  # noqa: S311 - nothing secret
+        for name, bare in photos(count, Random(_SEED)):  # noqa: S311 - nothing secret
+            entries = [_with(one, next(shown)) for one in bare] if thumbnails else bare
             pages = fmt.encode_pages((one.name, fmt.encode_entry(one)) for one in entries)
             folders.append(_folder(name, tuple(map(writer.add_listing, pages)), len(entries)))
             files += len(entries)
@@ -151,6 +156,12 @@ def make_vault(work: Path, env: Mapping[str, str], count: int) -> None:
         root = _pages(writer, [_folder("Pictures", inside, files)])
         writer.finish()
         session.vault.commit(_snapshot(root, files, len(folders)))
+
+
+def _with(entry: Entry, thumbnail: bytes) -> Entry:
+    """The entry with another thumbnail, if it has any."""
+    is_photo = entry.facts.thumbnail is not None
+    return replace(entry, facts=replace(entry.facts, thumbnail=thumbnail)) if is_photo else entry
 
 
 def _pages(writer: Writer, entries: Sequence[Entry]) -> tuple[bytes, ...]:

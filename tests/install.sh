@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the programs of the system that the tests use: an SSH server, strace, rclone, systemd-analyze, exiftool, age, unzip and djxl
-# (Debian, Ubuntu).
+# Installs the programs of the system that the tests use: an SSH server, strace, rclone, systemd-analyze, exiftool, age, unzip, djxl
+# and chromium (Debian, Ubuntu).
 # It does so as root or with a sudo that asks nobody. Elsewhere it says what is missing; tests that need it are skipped,
 # unless the variable PHOTOVAULT_TESTS_NEED_ALL is set, which makes them fail.
 set -eu
@@ -18,6 +18,7 @@ needs exiftool libimage-exiftool-perl
 needs age age
 needs unzip unzip
 needs djxl libjxl-tools
+needs chromium chromium
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ]; then

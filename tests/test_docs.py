@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 FORMAT = (ROOT / "docs" / "format.md").read_text()
 THREATS = (ROOT / "docs" / "threat-model.md").read_text()
+GALLERY = (ROOT / "docs" / "gallery.md").read_text()
 
 
 def shell_blocks(text: str) -> list[str]:
@@ -63,9 +64,19 @@ def test_links_of_the_readme_lead_somewhere(path: str) -> None:
     assert (ROOT / path).exists()
 
 
-@pytest.mark.parametrize("path", sorted({*re.findall(r"`(tests/[\w/.]+)`", THREATS)}))
-def test_each_test_named_in_the_threat_model_is_there(path: str) -> None:
+@pytest.mark.parametrize("path", sorted({*re.findall(r"`(tests/[\w/.]+)`", THREATS + GALLERY)}))
+def test_each_test_named_in_the_threat_model_and_for_the_gallery_is_there(path: str) -> None:
     assert "def test_" in (ROOT / path).read_text()
+
+
+def test_views_keys_and_options_of_the_gallery_are_those_that_there_are(photovault) -> None:
+    base = (ROOT / "photovault" / "gallery" / "templates" / "base.html").read_text()
+    views = {*re.findall(r'\("/[a-z]*", "([A-Z][a-z ]+)"\)', base), *re.findall(r">(Basket|Health|Privacy)\b", base)}
+    assert set(re.findall(r"^\| \*\*([\w ]+)\*\* \|", GALLERY, re.MULTILINE)) == views | {"Photo"}
+    keys = GALLERY.split("## Keys")[1].split("\n## ")[0]
+    assert set(re.findall(r"`([^`]+)`", keys)) == {*re.findall(r"<kbd>([^←↑→↓]+?)</kbd>", base)}
+    options = re.findall(r"(--[a-z]{3,}(?:-[a-z]+)*)", GALLERY.split("## What is where")[0])
+    assert set(options) <= set(re.findall(r"--[a-z-]+", photovault("gallery", "--help").out))
 
 
 def test_exit_codes_are_those_of_the_help(photovault) -> None:

@@ -44,10 +44,12 @@ COMMANDS = {
     "forget": "Forget old snapshots by rules, and give back the room that nothing needs any more.",
     "audit": "Account for everything that left this computer.",
     "status": "Tell whether your photos are safe.",
+    "doctor": "Look over this computer, the configuration and every destination, and say what mends what is amiss.",
     "catalog": "Show or make again the list that photos are found with.",
     "watch": "Watch folders, and back up what settled.",
+    "gallery": "Look at your photos, find, name and restore them, on a page of this computer.",
     "service": "Have the system run the watching daemon for you.",
-    "key": "List, add, change, remove and test the ways into the vault.",
+    "key": "List, add, change, remove, test and print the ways into the vault.",
     "people": "Group the faces in your photos, on this computer only; off until you ask.",
 }
 

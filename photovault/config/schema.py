@@ -200,6 +200,14 @@ class PeopleSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GallerySection:
+    """``[gallery]``: after how many seconds without anybody it locks; whether ``gallery`` opens the browser."""
+
+    lock_after: Annotated[float, Text(duration_between(60, DAY, "from 1m to 1d"))] = 15 * 60
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole file."""
 
@@ -216,6 +224,7 @@ class Config:
     drill: DrillSection = field(default_factory=DrillSection)
     alarms: AlarmsSection = field(default_factory=AlarmsSection)
     people: PeopleSection = field(default_factory=PeopleSection)
+    gallery: GallerySection = field(default_factory=GallerySection)
 
 
 def known_keys() -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""The pages, a module each: ``routes`` tells where they are."""
