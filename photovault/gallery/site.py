@@ -2,6 +2,9 @@
 
 Handlers are plain functions that run in a thread and may wait; each gets the request, those of changes also the form, whose CSRF
 token was compared before.  What they raise becomes a page that says what to do.
+
+Pictures and files wait for the storage, which may take minutes, and a browser that goes on to another page asks for more of them.  So
+they have threads of their own: however many hang, pages are answered.
 """
 
 from __future__ import annotations
@@ -12,9 +15,9 @@ from importlib import import_module, resources
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import parse_qs
 
+from anyio import CapacityLimiter, to_thread
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -53,6 +56,7 @@ DEFECT: Final = "go back and try again; `photovault gallery --debug` prints what
 _FORM_MAX: Final = 1 << 20  # bytes
 _FIELDS_MAX: Final = 20_000
 _NOT_BY_THIS_METHOD: Final = 405
+_MEDIA_AT_ONCE: Final = 24
 
 
 class Door(Protocol):
@@ -115,6 +119,7 @@ class Site:
         self.cookie = cookie
         self._defect = defect
         self._paths: dict[object, str] = {}
+        self.media_threads = CapacityLimiter(_MEDIA_AT_ONCE)
         folder = resources.files("photovault.gallery") / "templates"
         self._templates = Environment(
             loader=FileSystemLoader(str(folder)),
@@ -155,11 +160,13 @@ class Site:
         """The path of the page that answered a request, as it is written here: without numbers and names."""
         return self._paths.get(scope.get("endpoint"), "(none)")
 
-    def page(self, path: str, handler: Handler, *, always: bool = False) -> Route:
-        """A page that changes nothing; ``always``: also while the gallery is locked."""
+    def page(self, path: str, handler: Handler, *, always: bool = False, media: bool = False) -> Route:
+        """A page that changes nothing; ``always``: also while the gallery is locked; ``media``: a picture or a file."""
+        threads = self.media_threads if media else None
 
         async def answer(request: Request) -> Response:
-            return await run_in_threadpool(self._guarded, request, functools.partial(handler, request), always=always)
+            answered = functools.partial(self._guarded, request, functools.partial(handler, request), always=always)
+            return await to_thread.run_sync(answered, limiter=threads)
 
         self._paths[answer] = path
         return Route(path, answer, methods=["GET"])
@@ -173,7 +180,7 @@ class Site:
             except ClientDisconnect:
                 return Response(status_code=400)  # nobody reads it
             changed = functools.partial(self._changed, request, form, handler)
-            return await run_in_threadpool(self._guarded, request, changed, always=always)
+            return await to_thread.run_sync(functools.partial(self._guarded, request, changed, always=always))
 
         self._paths[answer] = path
         return Route(path, answer, methods=["POST"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser import PASSWORD, WIDTHS, overflow, violations
+from tests.support.browser import PASSWORD, WIDTHS, overflow, violations, weight
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -56,6 +56,7 @@ def looked_at(visit: Visit, shown: str) -> list[str]:
         page.locator("h1").first.wait_for()
         wrong += [f"{name}: no single h1"] * (page.locator("h1").count() != 1)
         wrong += [f"{name}: {one}" for one in violations(page)]
+        wrong += [f"{name}: {weight(page):,} bytes"] * (not 40_000 < weight(page) < 300_000)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
             wrong += [f"{name} at {width}: {overflow(page)} pixels too wide"] * (overflow(page) > 0)

@@ -424,3 +424,13 @@ def violations(page: Page) -> list[str]:
 def overflow(page: Page) -> int:
     """By how many pixels a page is wider than its window."""
     return int(page.evaluate("document.scrollingElement.scrollWidth - innerWidth"))
+
+
+def weight(page: Page) -> int:
+    """Bytes of a page, its styles, scripts and icons, uncompressed; without photos."""
+    return int(page.evaluate(_WEIGHT))
+
+
+_WEIGHT = """[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+    .filter(one => !/\\/(thumb|preview|play|file|face)\\//.test(one.name))
+    .reduce((sum, one) => sum + one.decodedBodySize, 0)"""

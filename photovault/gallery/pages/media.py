@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from anyio import to_thread
 from starlette.responses import Response, StreamingResponse
 
 from photovault.errors import PhotovaultError, UndecodableError, UsageError
@@ -22,8 +23,9 @@ from photovault.gallery.asks import NotThereError
 from photovault.gallery.site import number, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
+    from anyio import CapacityLimiter
     from starlette.requests import Request
     from starlette.routing import Route
     from starlette.types import Send
@@ -43,10 +45,10 @@ def routes(site: Site) -> list[Route]:
     """Where they are."""
     media = _Media(site)
     return [
-        site.page("/thumb/{number}", media.thumbnail),
-        site.page("/preview/{number}", media.preview),
-        site.page("/file/{number}/{index}", media.file),
-        site.page("/play/{number}/{index}", media.play),
+        site.page("/thumb/{number}", media.thumbnail, media=True),
+        site.page("/preview/{number}", media.preview, media=True),
+        site.page("/file/{number}/{index}", media.file, media=True),
+        site.page("/play/{number}/{index}", media.play, media=True),
     ]
 
 
@@ -75,7 +77,7 @@ class _Media:
         """A file to be saved."""
         member = self._member(request)
         headers = {"Content-Disposition": disposition(member.name), "Accept-Ranges": "none"}
-        return _given(request, member, 0, member.size, headers=headers, media_type="application/octet-stream")
+        return self._given(request, member, 0, member.size, headers=headers, media_type="application/octet-stream")
 
     def play(self, request: Request) -> Response:
         """A video to be played."""
@@ -85,12 +87,31 @@ class _Media:
         headers = {"Accept-Ranges": "bytes"}
         wanted = _range(request, member.size)
         if wanted is None:
-            return _given(request, member, 0, member.size, headers=headers, media_type=_PLAYED[member.kind])
+            return self._given(request, member, 0, member.size, headers=headers, media_type=_PLAYED[member.kind])
         start, end = wanted
         if start >= end:
             return Response(status_code=416, headers=_NOT_KEPT | headers | {"Content-Range": f"bytes */{member.size}"})
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{member.size}"
-        return _given(request, member, start, end, headers=headers, media_type=_PLAYED[member.kind], status=206)
+        return self._given(request, member, start, end, headers=headers, media_type=_PLAYED[member.kind], status=206)
+
+    def _given(
+        self,
+        request: Request,
+        member: Member,
+        start: int,
+        end: int,
+        *,
+        headers: dict[str, str],
+        media_type: str,
+        status: int = 200,
+    ) -> Response:
+        """Bytes of a file.  What is wrong with the first of them is still an error page."""
+        headers = _NOT_KEPT | headers | {"Content-Length": str(end - start)}
+        if request.method == "HEAD" or start == end:
+            return Response(status_code=status, headers=headers, media_type=media_type)
+        pieces = iter(member.read(start, end))
+        first = next(pieces, b"")
+        return _Stream(_all(first, pieces), self._site.media_threads, status, headers, media_type)
 
     def _member(self, request: Request) -> Member:
         numbered, index = _numbered(request, "number"), _numbered(request, "index")
@@ -137,36 +158,25 @@ def _range(request: Request, size: int) -> tuple[int, int] | None:
     return int(first), min(size, int(last) + 1) if last else size
 
 
-def _given(
-    request: Request,
-    member: Member,
-    start: int,
-    end: int,
-    *,
-    headers: dict[str, str],
-    media_type: str,
-    status: int = 200,
-) -> Response:
-    """Bytes of a file.  What is wrong with the first of them is still an error page."""
-    headers = _NOT_KEPT | headers | {"Content-Length": str(end - start)}
-    if request.method == "HEAD" or start == end:
-        return Response(status_code=status, headers=headers, media_type=media_type)
-    pieces = iter(member.read(start, end))
-    first = next(pieces, b"")
-    return _Stream(_all(first, pieces), status, headers, media_type)
-
-
 def _all(first: bytes, pieces: Iterator[bytes]) -> Generator[bytes]:
     yield first
     yield from pieces
 
 
+async def _read(pieces: Iterator[bytes], threads: CapacityLimiter) -> AsyncIterator[bytes]:
+    """Each piece as a thread of those for media has it: a download of a storage that hangs keeps no page waiting."""
+    while (piece := await to_thread.run_sync(next, pieces, None, limiter=threads)) is not None:
+        yield piece
+
+
 class _Stream(StreamingResponse):
     """Bytes as they come.  When no more come, though more were promised, the server cuts the connection."""
 
-    def __init__(self, pieces: Generator[bytes], status: int, headers: dict[str, str], media_type: str) -> None:
-        self._end: Callable[[], None] = pieces.close
-        super().__init__(pieces, status, headers, media_type)
+    def __init__(
+        self, pieces: Generator[bytes], threads: CapacityLimiter, status: int, headers: dict[str, str], media_type: str
+    ) -> None:
+        self._end = pieces.close
+        super().__init__(_read(pieces, threads), status, headers, media_type)
 
     async def stream_response(self, send: Send) -> None:
         """Send them; whatever happens, nothing more is read then."""

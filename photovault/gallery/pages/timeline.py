@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from photovault.gallery.site import Site
     from photovault.gallery.values import Part, Spine, Tile
 
-AT_ONCE: Final = 120
+AT_ONCE: Final = 60
 """Photos in the page itself: about two screens."""
 
 _PAGE: Final = 200
