@@ -6,7 +6,7 @@ A vault is made that holds the listings of so many invented photos, some picture
 gallery` serves it in a process of its own. Over HTTP: `/` until its first byte, until its last, and until the photos of its first
 part are there; then the photos of months all over the years, in a random order, each asked for once. A page weighs what its
 HTML, styles and scripts do, uncompressed. Memory is the most that the server's process ever had (VmHWM). In Debian's Chromium,
-where that and Playwright are installed: from the request of `/`, and from a jump to another year, until a thumbnail is drawn.
+where that and Playwright are installed: from the request of `/`, and from a click on another year, until a thumbnail is drawn.
 
 Prints a table beside the targets, which are for 100,000 photos; `--quick` takes 5,000. A target that was missed stands there as
 missed and changes no exit code. Not guaranteed: a quiet machine; a browser that is as quick as one with a graphics card.
@@ -47,10 +47,12 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 _MANY, _FEW = 100_000, 5_000
 _ROW_MS, _JUMP_MS, _WEIGHT_KB, _MEMORY_MB = 300.0, 300.0, 300.0, 250.0
 _JUMPS = 60
+_AGAIN = 5
 _THUMBNAILS = 64
 _SEED = 1
 _READY_S = 600.0
 _DRAWN = "[...document.images].some(one => one.src.includes('/thumb/') && one.complete && one.naturalWidth && %s)"
+_CLICK = "share => { const years = [...document.querySelectorAll('.years a')]; years[Math.floor(share * years.length)].click() }"
 _SEEN = "one.getBoundingClientRect().top < innerHeight && one.getBoundingClientRect().bottom > 0"
 
 
@@ -196,14 +198,18 @@ def in_a_browser(env: Mapping[str, str], program: Sequence[str], log: Path) -> I
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(server.link)
         _until(page, _DRAWN % "true", _READY_S)
-        page.reload(wait_until="commit")
-        _until(page, _DRAWN % "true")
-        first = float(page.evaluate("performance.now()"))
-        yield Figure(what="browser: first photo drawn, from the request", value=first, unit="ms")
+        drawn = []
+        for _ in range(_AGAIN):
+            page.goto(page.url, wait_until="commit")
+            _until(page, _DRAWN % "true")
+            drawn.append(float(page.evaluate("performance.now()")))
+        yield Figure(
+            what="browser: first photo drawn, from the request, median", value=statistics.median(drawn), unit="ms"
+        )
         jumps = []
-        for share in (0.5, 0.9, 0.2, 0.7):
+        for share in (0.5, 0.9, 0.2, 0.7, 0.35, 0.8, 0.1):
             began = time.perf_counter()
-            page.evaluate("share => scrollTo(0, share * document.scrollingElement.scrollHeight)", share)
+            page.evaluate(_CLICK, share)
             _until(page, _DRAWN % _SEEN)
             jumps.append((time.perf_counter() - began) * 1000)
         yield Figure(what="browser: photos of another year drawn, median", value=statistics.median(jumps), unit="ms")

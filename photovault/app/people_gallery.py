@@ -53,6 +53,9 @@ EDGE: Final = 256
 _BOOT: Final = boot_of("photovault.app.people_gallery")
 _SURE: Final = 10.0  # seconds before ``IDLE`` in which no question is put to a child that may just end
 _FAREWELL: Final = 2.0
+_SEE: Final = "look at the history whether it was done, then try again"
+LOOKS: Final = frozenset(("people", "person", "questions", "of_photo", "digests", "crop", "history"))
+"""Questions that change nothing, and so may be asked twice."""
 _AROUND: Final = 1.35  # of a face's longer side: what of its picture is shown
 _KEPT: Final = 16 << 20  # bytes of pictures
 _FILES: Final = 4  # of the same bytes that are tried for a picture
@@ -89,7 +92,16 @@ class PeopleChild:
         if not self._turn.acquire(timeout=self._patience):
             raise BusyError("others ask about people just now", "try again in a moment")
         try:
-            return self._ready().answer({"do": do, **values}, self._patience)
+            try:
+                return self._ready().answer({"do": do, **values}, self._patience)
+            except _GoneError:
+                self.end()
+                if do not in LOOKS:  # it may have been done
+                    raise PhotovaultError("the process that looks after faces ended without an answer", _SEE) from None
+                return self._ready().answer({"do": do, **values}, self._patience)
+        except _GoneError:
+            self.end()
+            raise PhotovaultError("the process that looks after faces ended without an answer", "try again") from None
         except _SilentError:
             self.end()
             raise PhotovaultError("the process that looks after faces does not answer", "try again") from None
@@ -128,6 +140,10 @@ class _SilentError(Exception):
     """There is no answer in time."""
 
 
+class _GoneError(Exception):
+    """The child ended before it answered: it was idle for long, or consent was withdrawn, just when it was asked."""
+
+
 class _Running:
     """A child that runs."""
 
@@ -160,7 +176,7 @@ class _Running:
             raise _SilentError from None
         self._asked = time.monotonic()
         if not line.endswith(b"\n"):
-            raise PhotovaultError("the process that looks after faces ended without an answer", "try again")
+            raise _GoneError
         said = json.loads(line)
         if "error" in said:
             raise error_of(**said["error"])

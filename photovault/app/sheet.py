@@ -144,7 +144,8 @@ def _steps(sheet: Sheet) -> str:
 
 
 def _codes(sheet: Sheet) -> str:
-    codes = [("Where it is, and its fingerprint", "\n".join((*sheet.addresses[:_SCANNED], sheet.vault_id, sheet.fingerprint)))]
+    where = "\n".join((*sheet.addresses[:_SCANNED], sheet.vault_id, sheet.fingerprint))
+    codes = [("Where it is, and its fingerprint", where)]
     if sheet.words:
         codes.append(("The 24 words: let no camera see it but your own", " ".join(sheet.words)))
     figures = "".join(

@@ -50,6 +50,9 @@ class NotReadyError(PhotovaultError):
 class Photos(Protocol):
     """Who knows the photos.  Whatever takes ``at`` raises NotReadyError while the search catalog does not know it yet."""
 
+    def signs(self) -> tuple[tuple[str, str], ...]:
+        """Of a storage that does not show everything: what, and what to do.  Asked for every page: waits for nobody."""
+
     def moments(self) -> tuple[Moment, ...]:
         """All snapshots, the newest first."""
 
@@ -58,9 +61,6 @@ class Photos(Protocol):
 
     def tiles(self, at: str, first: int, last: int) -> tuple[Tile, ...]:
         """The photos of a part, the newest first."""
-
-    def tile(self, at: str, number: int) -> Tile:
-        """One photo."""
 
     def photo(self, at: str, number: int) -> Photo:
         """All that is told of one, but its versions."""
@@ -82,9 +82,6 @@ class Photos(Protocol):
 
     def changes(self, at: str) -> Changes:
         """What is another than in the snapshot before."""
-
-    def by_digests(self, at: str, digests: Sequence[str]) -> dict[str, int]:
-        """Numbers of the photos of these files (SHA-256, hex), as far as the snapshot has them."""
 
 
 class Member(Protocol):
@@ -141,16 +138,19 @@ class Restores(Protocol):
     def count(self) -> int:
         """How many photos are in it.  Asked for every page: cheap."""
 
-    def add(self, at: str, numbers: Sequence[int]) -> Basket:
+    def holds(self, number: int) -> bool:
+        """Whether a photo is in it.  Cheap."""
+
+    def add(self, at: str, numbers: Sequence[int]) -> None:
         """Put photos in, with all files of their sets."""
 
-    def remove(self, at: str, numbers: Sequence[int]) -> Basket:
+    def remove(self, numbers: Sequence[int]) -> None:
         """Take photos out."""
 
-    def add_all(self, at: str) -> Basket:
+    def add_all(self, at: str) -> None:
         """Put a whole snapshot in, with what is no photo."""
 
-    def remove_all(self, at: str) -> Basket:
+    def remove_all(self, at: str) -> None:
         """Take a whole snapshot out."""
 
     def empty(self) -> None:

@@ -44,6 +44,11 @@ _FAREWELL: Final = 1.5
 _NAME_MAX: Final = 100  # bytes; unix(7) gives 108
 _OTHERS: Final = 0o022
 _UID: Final = 7  # column of /proc/net/tcp: see proc(5)
+_MAPPED: Final = f"{0:016X}{socket.htonl(0xFFFF):08X}"  # before an address of IPv4 in one of IPv6 (RFC 4291, 2.5.5.2)
+_TABLES: Final = (("/proc/net/tcp", ""), ("/proc/net/tcp6", _MAPPED))
+
+NOBODY: Final = -1
+"""No user has this number."""
 
 
 def clock() -> float:
@@ -288,7 +293,7 @@ class _Line(H11Protocol):
 
 
 def is_foreign(transport: Any) -> bool:  # noqa: ANN401 - of asyncio
-    """Whether a process of another user is at the other end; no where the system does not say."""
+    """Whether a process of another user is at the other end, or none that the system knows of; no where the system does not say."""
     peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
     if not isinstance(peer, tuple) or not isinstance(own, tuple):
         return False  # a Unix socket has its file's rights
@@ -297,17 +302,31 @@ def is_foreign(transport: Any) -> bool:  # noqa: ANN401 - of asyncio
 
 
 def user_of(peer: tuple[str, int], own: tuple[str, int]) -> int | None:
-    """The user of the process that connected from ``peer`` to ``own``, by /proc/net/tcp (proc(5)); None if nobody can tell."""
-    wanted = [_hex(peer), _hex(own)]
+    """The user of the process that connected from ``peer`` to ``own``, by /proc/net/tcp (proc(5)).
+
+    A program may connect to 127.0.0.1 by a socket of IPv6 as well, which is listed elsewhere and written otherwise.  ``NOBODY`` when
+    the system lists others but not this one, for example since it is gone again; None when it lists none at all.
+    """
+    listed = False
+    for path, before in _TABLES * 2:  # a table that changes while it is read may pass over a line
+        user = _user_in(path, [before + _hex(peer), before + _hex(own)])
+        if user is not None and user != NOBODY:
+            return user
+        listed = listed or user == NOBODY
+    return NOBODY if listed else None
+
+
+def _user_in(path: str, wanted: list[str]) -> int | None:
+    """The user of a connection in one table; ``NOBODY`` when it is not there, None when the table is not."""
     try:
-        with open("/proc/net/tcp", encoding="ascii") as table:
+        with open(path, encoding="ascii") as table:
             for line in table:
                 columns = line.split()
                 if columns[1:3] == wanted:
                     return int(columns[_UID])
     except (OSError, ValueError, IndexError):
-        pass
-    return None
+        return None
+    return NOBODY
 
 
 def _hex(address: tuple[str, int]) -> str:

@@ -195,6 +195,7 @@ class Site:
             "csrf_token": token,  # in macros.html the other name is the macro's
             "people_enabled": people,
             "basket_count": self._basket_count(),
+            "alarms": self._alarms(),
             "at": request.query_params.get("at", ""),
             "path": request.url.path,
             "locked": False,
@@ -226,6 +227,12 @@ class Site:
             return self.asks.people.enabled()
         except PhotovaultError:
             return False
+
+    def _alarms(self) -> tuple[tuple[str, str], ...]:
+        try:
+            return self.asks.photos.signs()
+        except PhotovaultError:
+            return ()
 
     def _basket_count(self) -> int:
         try:

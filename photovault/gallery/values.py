@@ -99,12 +99,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spine:
-    """A whole timeline without its photos; the newest part first.  ``note``: what of it could not be read; empty if nothing."""
+    """A whole timeline without its photos; the newest part first.
+
+    Attributes:
+        note: what of it could not be read; empty if nothing.
+        bare: photos that could have a thumbnail, and have none yet.
+    """
 
     moment: Moment
     parts: tuple[Part, ...]
     photos: int
     note: str = ""
+    bare: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,14 +263,16 @@ class Changes:
 
     Attributes:
         before: None for the first one.
-        came, changed, went: the first few hundred of each; of ``went`` tiles are of the snapshot before.
-        counts: of all, by ``added``, ``changed``, ``details``, ``moved``, ``gone``.
+        came, changed, edited, went: the first few hundred of each; of ``went`` tiles are of the snapshot before.  Of ``changed``
+            photos the picture is another one, of ``edited`` ones only what is written about it.
+        counts: of all, by ``added``, ``changed``, ``metadata`` (edited), ``details`` (times or rights of the file), ``moved``, ``gone``.
     """
 
     moment: Moment
     before: Moment | None
     came: tuple[Tile, ...] = ()
     changed: tuple[Tile, ...] = ()
+    edited: tuple[Tile, ...] = ()
     went: tuple[Tile, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
 

@@ -63,6 +63,17 @@ class Showing:
         wanted = " OR ".join(f'"{mark}"' for mark in marks)
         return {number for (number,) in self._db.execute("SELECT rowid FROM words WHERE words MATCH ?", (wanted,))}
 
+    def bare(self, name: bytes, kinds: Collection[str]) -> int:
+        """How many files of a snapshot that are of these kinds, and not known to be broken, have no thumbnail."""
+        snapshot = snapshot_of(self._db, name)
+        wanted = " OR ".join(["instr(data, ?)"] * len(kinds))
+        (count,) = self._db.execute(
+            "SELECT count(*) FROM visible CROSS JOIN rows ON rows.chunk = visible.chunk WHERE visible.snapshot = ?"
+            f" AND NOT instr(data, ?) AND NOT instr(data, ?) AND ({wanted})",
+            (snapshot, b'"thumbnail":"', b'"broken":"', *(f'"kind":"{kind}"'.encode() for kind in sorted(kinds))),
+        ).fetchone()
+        return int(count)
+
     def located(self, name: bytes) -> Located:
         """The photos of a snapshot that have a place, in the order of time."""
         snapshot = snapshot_of(self._db, name)

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -24,7 +25,7 @@ from photovault.app import App, Settings, Surroundings
 from photovault.app.viewing.serving import Reopening, WayIn, can_show
 from photovault.cli import gallery as command
 from photovault.errors import WrongKeyError
-from tests.support.photos import library, put
+from tests.support.photos import jpeg, library, put
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,6 +104,24 @@ def running(*words: object, **environ: str) -> Iterator[Running]:
         if made.process.poll() is None:
             made.process.kill()
             made.process.communicate()
+
+
+def test_a_storage_that_shows_an_older_state_is_told_of_on_the_terminal_and_on_every_page(
+    home: Path, vault: Path, photovault: Callable
+) -> None:
+    shutil.copytree(vault, home / "older")
+    put(home / "pictures" / "new.jpg", jpeg(77))
+    assert photovault("backup", home / "pictures").code == 0
+    shutil.rmtree(vault)
+    (home / "older").rename(vault)
+    with running("--no-open") as gallery:
+        gallery.enter()
+        for path in ("/machine", "/", "/search"):  # the first one has the storage looked at
+            page = gallery.ask(path)[2]
+        assert "shows an older state" in page
+        assert 'href="/health"' in page
+        assert gallery.end() == 0
+    assert "ALARM: " in gallery.err
 
 
 def test_it_prints_the_link_alone_serves_the_photos_and_ends_by_a_signal(home: Path) -> None:

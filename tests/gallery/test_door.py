@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from itertools import count
 
 import pytest
 
 from photovault.errors import StorageError, UsageError, WrongKeyError
+from photovault.gallery import door
 from photovault.gallery.door import Door, WaitError, WrongPasswordError
 from photovault.gallery.security import LockedError, TokenError
 from photovault.gallery.site import Form
@@ -60,7 +62,7 @@ class Vault:
 class Hall:
     """A door, its vault, and the clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, lock_after: float = 15 * MINUTE) -> None:
         self.time = 1000.0
         self.vault = Vault()
         self.asks = Asks()
@@ -68,7 +70,7 @@ class Hall:
         self.door = Door(
             self.asks,
             self.vault,
-            lock_after=15 * MINUTE,
+            lock_after=lock_after,
             clock=lambda: self.time,
             random=lambda size: next(numbers).to_bytes(size, "big"),
         )
@@ -119,6 +121,34 @@ def test_of_many_at_once_one_gets_in(hall: Hall) -> None:
     for one in threads:
         one.join()
     assert sum(one is not None for one in got) == 1
+
+
+def test_of_two_that_compare_at_the_same_moment_one_gets_in(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = hall.door.link.removeprefix("/in/")
+    both = threading.Barrier(2)
+
+    def slowly(one: str, other: str) -> bool:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.3)
+        return one == other
+
+    monkeypatch.setattr(door, "same", slowly)
+    got: list[str | None] = []
+    threads = [threading.Thread(target=lambda: got.append(hall.door.enter(token))) for _ in range(2)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert sum(one is not None for one in got) == 1
+
+
+def test_before_anybody_came_there_is_nothing_to_lock() -> None:
+    hall = Hall(lock_after=MINUTE)
+    hall.wait(2 * MINUTE)
+    assert not hall.is_locked
+    hall.enter()
+    hall.wait(MINUTE)
+    assert hall.is_locked
 
 
 def test_the_link_dies_after_five_minutes(hall: Hall) -> None:

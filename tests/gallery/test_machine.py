@@ -129,12 +129,22 @@ def test_a_day_leads_to_the_photos_as_of_then(asks):
 
 def test_what_changed_counts_and_shows(asks):
     _, text = page(asks, f"/machine/{newest(asks).id}")
-    for said in ("25 came", "6 changed", "5 went", "1 moved or renamed", "2 with other details only"):
+    for said in (
+        "25 came",
+        "6 with another picture",
+        "2 edited",
+        "5 went",
+        "1 moved or renamed",
+        "2 touched, and otherwise the same",
+    ):
         assert said in text
     before = asks.photos.moments()[1].id
     went = text[text.index('id="went"') : text.index('id="changed"')]
     assert f'href="/photo/1?at={before}"' in went
     assert f'name="at" value="{before}"' in went
+    edited = text[text.index('id="edited"') : text.index('id="came"')]
+    assert "The picture is the same" in edited
+    assert edited.count("<img") == 2
     assert html.unescape(text).count(f"?at={newest(asks).id}") > 25  # what came is shown as of this snapshot
 
 
@@ -146,7 +156,7 @@ def test_the_first_snapshot_of_a_device_says_so(asks):
 def test_nothing_changed_is_a_page_too(asks):
     changes = asks.photos.changes
     asks.photos.changes = lambda at: replace(
-        changes(at), came=(), changed=(), went=(), counts=dict.fromkeys(("added", "gone"), 0)
+        changes(at), came=(), changed=(), edited=(), went=(), counts=dict.fromkeys(("added", "gone"), 0)
     )
     assert "Nothing changed" in page(asks, f"/machine/{newest(asks).id}")[1]
 
@@ -161,6 +171,12 @@ def test_names_out_of_a_vault_stay_text(asks):
     _, text = page(asks, "/machine")
     assert "<script>alert" not in text
     assert "<img" not in text
+
+
+def test_an_address_with_a_snapshot_that_is_none_shows_them_all():
+    status, text = page(FakeAsks(20), '/machine?at="><script>alert(1)</script>')
+    assert status == 200
+    assert "<script>alert" not in text
 
 
 def test_an_empty_vault_says_how_to_begin():
@@ -212,8 +228,15 @@ def test_a_day_is_chosen_by_keyboard_and_its_photos_come(asks, browser):  # noqa
         tab.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1024])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (360, "light"),
+        pytest.param(360, "dark", marks=pytest.mark.slow),
+        pytest.param(1024, "light", marks=pytest.mark.slow),
+        pytest.param(1024, "dark", marks=pytest.mark.slow),
+    ],
+)
 def test_everybody_can_use_the_time_machine(asks, browser, width, scheme):  # noqa: F811
     with serve(asks) as url:
         tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)

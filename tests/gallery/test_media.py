@@ -315,6 +315,35 @@ def test_answers_do_not_wait_for_the_browser_s_acknowledgement() -> None:
         assert listener.proto == socket.IPPROTO_TCP
 
 
+def test_pages_answer_while_any_number_of_pictures_waits_for_a_storage_that_hangs() -> None:
+    gate, waiting = threading.Event(), threading.Semaphore(0)
+
+    def hang(_number: int) -> bytes:
+        waiting.release()
+        gate.wait(WAIT)
+        return saved(scene(), "WEBP")
+
+    asks = FakeAsks(10)
+    asks.pictures = SimpleNamespace(thumbnail=hang, preview=hang)
+    with (
+        serve(asks) as url,
+        httpx.Client(base_url=url, trust_env=False) as client,
+        httpx.Client(base_url=url, trust_env=False, limits=httpx.Limits(), timeout=WAIT) as many,
+    ):
+        asked = [threading.Thread(target=many.get, args=(f"/{what}/1",)) for what in ("thumb", "preview") * 30]
+        try:
+            for one in asked:
+                one.start()
+            assert waiting.acquire(timeout=WAIT)
+            began = time.monotonic()
+            assert client.get("/search").status_code == 200
+            assert time.monotonic() - began < WAIT / 2
+        finally:
+            gate.set()
+        for one in asked:
+            one.join(WAIT)
+
+
 def test_two_hundred_thumbnails_by_six_connections(tmp_path: Path, real_decoders: None, opening) -> None:  # noqa: F811
     house = House(tmp_path, {f"{n:03}.jpg": jpeg(n, size=(160, 120)) for n in range(200)})
     numbers = list(house.numbers().values())

@@ -394,7 +394,7 @@ def test_loading_above_does_not_move_what_is_looked_at(page):
     assert all(abs(one - 300) < 3 for one in moved)
 
 
-@pytest.mark.parametrize("width", [360, 1024, 1920])
+@pytest.mark.parametrize("width", [360, *(pytest.param(wide, marks=pytest.mark.slow) for wide in (1024, 1920))])
 @pytest.mark.parametrize(
     "path", ["/", "/?at=accc", "/photo/490", "/photo/455", "/search", "/search?from=x&text=y", "/month/2014-01"]
 )

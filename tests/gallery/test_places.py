@@ -379,8 +379,15 @@ def test_the_map_moved_by_script_asks_for_what_the_server_would(opened):
     assert Chart(west=west, top=top, width=width).box == pytest.approx(WORLD.box)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1024])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (360, "light"),
+        pytest.param(360, "dark", marks=pytest.mark.slow),
+        pytest.param(1024, "light", marks=pytest.mark.slow),
+        pytest.param(1024, "dark", marks=pytest.mark.slow),
+    ],
+)
 def test_everybody_can_use_the_map(browser, asks, width, scheme):
     asks.photos.spots = Spots(*asks.photos.spots("", (-180, -90, 180, 90), 12), spot(50, 5, 12345, "", 9)).spots
     with serve(asks) as url:

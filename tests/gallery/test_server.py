@@ -394,7 +394,8 @@ def test_whoever_says_nothing_is_sent_away(hall: Hall, monkeypatch: pytest.Monke
 
 def test_too_many_lines_push_out_the_one_that_waits_longest(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "_LINES_MAX", 5)
-    lines = [socket.create_connection(("127.0.0.1", hall.port), timeout=10) for _ in range(8)]
+    # Five seconds: sooner than every silent line ends.
+    lines = [socket.create_connection(("127.0.0.1", hall.port), timeout=5) for _ in range(8)]
     try:
         assert hall.ask("/").status == 200
         with suppress(ConnectionResetError):
@@ -420,10 +421,14 @@ def test_it_listens_on_loopback_and_nowhere_else(hall: Hall) -> None:
 
 
 _STRANGER = """
-import http.client, sys
+import http.client, socket, sys
 line = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=20)
 for path in ("/", "/static/style.css", "/in/x", sys.argv[3]):
-    line.request("GET", path, headers={"Cookie": sys.argv[2]})
+    if sys.argv[4:]:  # a socket of IPv6 is listed elsewhere by the system
+        line.sock = socket.socket(socket.AF_INET6)
+        line.sock.settimeout(20)
+        line.sock.connect(("::ffff:127.0.0.1", int(sys.argv[1])))
+    line.request("GET", path, headers={"Cookie": sys.argv[2], "Host": f"127.0.0.1:{sys.argv[1]}"})
     answer = line.getresponse()
     print(answer.status, answer.read())
     line.close()
@@ -440,13 +445,14 @@ def as_nobody(code: str, *words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=60)
 
 
-def test_another_user_gets_nothing_even_with_the_cookie_and_the_link() -> None:
+@pytest.mark.parametrize("more", [(), ("IPv6",)])
+def test_another_user_gets_nothing_even_with_the_cookie_and_the_link(more: tuple[str, ...]) -> None:
     fresh = Hall()
     link = fresh.door.link
     with fresh.serve():
-        assert as_nobody(_STRANGER, fresh.port, "gallery=x", link).stdout == "401 b''\n" * 4
+        assert as_nobody(_STRANGER, fresh.port, "gallery=x", link, *more).stdout == "401 b''\n" * 4
         fresh.enter()  # the link was not used up
-        assert as_nobody(_STRANGER, fresh.port, fresh.cookie, "/photo/1").stdout == "401 b''\n" * 4
+        assert as_nobody(_STRANGER, fresh.port, fresh.cookie, "/photo/1", *more).stdout == "401 b''\n" * 4
         assert fresh.ask("/").status == 200
 
 
@@ -457,17 +463,47 @@ def test_a_process_of_another_user_is_foreign(hall: Hall, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(serving, "user_of", lambda _peer, _own: os.getuid())
     assert hall.ask("/").status == 200
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)  # sudo led to somebody else than root
+    assert hall.ask("/").status == 401
     monkeypatch.setattr(serving, "user_of", lambda _peer, _own: None)  # not Linux
     assert hall.ask("/").status == 200
+    monkeypatch.setattr(serving, "user_of", lambda _peer, _own: serving.NOBODY)  # gone, or hidden
+    assert hall.ask("/").status == 401
 
 
 def test_whose_process_it_is_is_read_from_the_system(hall: Hall) -> None:
     with socket.create_connection(("127.0.0.1", hall.port)) as line:
         assert serving.user_of(line.getsockname(), line.getpeername()) == os.geteuid()
-        assert serving.user_of(("127.0.0.1", 1), line.getpeername()) is None
+        assert serving.user_of(("127.0.0.1", 1), line.getpeername()) == serving.NOBODY
+    with socket.socket(socket.AF_INET6) as line:
+        line.connect(("::ffff:127.0.0.1", hall.port))
+        mapped = ("127.0.0.1", line.getsockname()[1])
+        assert serving.user_of(mapped, ("127.0.0.1", hall.port)) == os.geteuid()
+
+
+def test_whose_process_it_is_is_not_known_where_the_system_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "_TABLES", (("/nowhere/tcp", ""), ("/nowhere/tcp6", "")))
+    assert serving.user_of(("127.0.0.1", 1), ("127.0.0.1", 2)) is None
 
 
 # Locking -------------------------------------------------------------------------------------------------------------
+
+
+def test_digits_without_end_are_no_number(own: Hall) -> None:
+    answer = own.ask("/basket/add", form={"csrf": own.token(), "number": "9" * 5000})
+    assert answer.status == 400
+    assert not own.defects
+
+
+def test_what_fails_since_it_was_locked_meanwhile_is_the_locked_page(own: Hall) -> None:
+    def locked_meanwhile(*_args, **_more):
+        own.door.lock()
+        raise PhotovaultError("the desk is closed")
+
+    own.asks.photos.spine = locked_meanwhile
+    page = own.ask("/")
+    assert page.status == 423
+    assert 'type="password"' in page.text
 
 
 def test_it_locks_by_itself_and_pages_are_423(own: Hall) -> None:
@@ -641,10 +677,26 @@ def test_no_socket_where_others_can_write(folder: Path) -> None:
     os.chmod(folder, 0o777)
     with pytest.raises(UsageError, match="others can write"), serving.listen_at(folder / "g"):
         pass
+    os.chmod(folder, 0o770)
+    with pytest.raises(UsageError, match="others can write"), serving.listen_at(folder / "g"):
+        pass
     with pytest.raises(UsageError, match="longer"), serving.listen_at(folder_of(folder) / ("g" * 120)):
         pass
     with pytest.raises(UsageError, match="cannot use"), serving.listen_at(folder / "no" / "g"):
         pass
+
+
+def test_no_socket_in_a_folder_of_another_user(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: folder.stat().st_uid + 1)
+    with pytest.raises(UsageError, match="others can write"), serving.listen_at(folder / "g"):
+        pass
+
+
+def test_at_the_end_what_another_put_at_its_place_stays(folder: Path) -> None:
+    with serving.listen_at(folder / "g"):
+        (folder / "g").rename(folder / "moved")
+        (folder / "g").write_text("another's")
+    assert (folder / "g").read_text() == "another's"
 
 
 def folder_of(folder: Path) -> Path:

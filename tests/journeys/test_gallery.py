@@ -435,6 +435,21 @@ def test_it_ends_when_it_is_told_to(home: Home) -> None:
         assert gallery.said() == ""
 
 
+@pytest.mark.slow
+def test_a_page_that_asks_a_stranger_is_stopped_and_seen(visit: Visit) -> None:
+    """These tests would notice: the policy of the page refuses it, and the browser's log has it."""
+    page = visit.enter()
+    page.locator(".tile img").first.wait_for()
+    page.evaluate("fetch('http://stranger.example/').catch(() => 0)")
+    page.evaluate("document.body.append(Object.assign(new Image(), { src: 'http://stranger.example/a.gif' }))")
+    page.wait_for_timeout(200)
+    with pytest.raises(AssertionError, match=r"stranger\.example"):
+        visit.check()
+    assert any("Content Security Policy" in one for one in visit.wrong), "it was refused, not only seen"
+    visit.wrong.clear()
+    visit.requests.clear()
+
+
 # On another computer ------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser import PASSWORD, WIDTHS, overflow, violations, weight
+from tests.support.browser import PASSWORD, WIDTHS, overflow, until, violations, weight
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -53,7 +53,7 @@ def looked_at(visit: Visit, shown: str) -> list[str]:
     known, wrong = numbers(page), []
     for name, path in PAGES.items():
         visit.go(path.format(**known))
-        page.locator("h1").first.wait_for()
+        until(page, "document.querySelector('h1') && !document.querySelector('.preparing')", 60)
         wrong += [f"{name}: no single h1"] * (page.locator("h1").count() != 1)
         wrong += [f"{name}: {one}" for one in violations(page)]
         wrong += [f"{name}: {weight(page):,} bytes"] * (not 40_000 < weight(page) < 300_000)

@@ -41,6 +41,7 @@ READS: dict[str, tuple[str, ...] | None] = {
     "covered": ("covered", "{photos}"),
     "forget": ("forget", "--dry-run"),
     "doctor": ("doctor",),
+    "gallery": None,  # serves until it is ended: tests/cli/test_gallery.py
 }
 CODES = {"snapshots": 13, "check": 13, "status": 3, "doctor": 3}
 

@@ -363,6 +363,7 @@ class Visit:
     def enter(self, path: str = "/") -> Page:
         """Come in by the link, and look at a path."""
         self.page.goto(self.gallery.link)
+        self.page.wait_for_url(self.gallery.origin + "/")  # it goes on by itself
         return self.go(path) if path != "/" else self.page
 
     def go(self, path: str) -> Page:

@@ -105,9 +105,13 @@ class FakePhotos:
 
     def __init__(self, photos: int, *, preparing: str = "") -> None:
         self.count, self.preparing = photos, preparing
+        self.alarms = ()
         self._months = _months(photos)
         sizes = [photos, photos * 95 // 100, photos * 95 // 100, photos // 2] if photos else []
         self._ends = dict(zip((f"{n:x}".ljust(4, "c").ljust(64, "0") for n in (13, 12, 11, 10)), sizes, strict=False))
+
+    def signs(self):
+        return self.alarms
 
     def moments(self):
         days = ("2026-11-20", "2026-11-02", "2026-09-14", "2024-01-03")
@@ -268,13 +272,18 @@ class FakePhotos:
         came = tuple(self._tile(number) for number in range(end, max(since, end - 200), -1))
         changed = tuple(self._tile(number) for number in range(min(40, end), max(0, min(40, end) - 6), -1))
         went = tuple(replace(self._tile(number), number=0) for number in range(1, min(5, end) + 1)) if before else ()
-        counts = {"added": end - since, "changed": len(changed), "details": 2, "moved": 1, "gone": len(went)}
-        return values.Changes(moment=moment, before=before, came=came, changed=changed, went=went, counts=counts)
-
-    def by_digests(self, at: str, digests: Sequence[str]):
-        _, end = self._moment(at)
-        known = {digest_of(number): number for number in range(1, min(end, 2000) + 1)}
-        return {digest: known[digest] for digest in digests if digest in known}
+        edited = changed[:2] if before else ()
+        counts = {
+            "added": end - since,
+            "changed": len(changed),
+            "metadata": len(edited),
+            "details": 2,
+            "moved": 1,
+            "gone": len(went),
+        }
+        return values.Changes(
+            moment=moment, before=before, came=came, changed=changed, edited=edited, went=went, counts=counts
+        )
 
 
 def _badges(number: int) -> tuple[str, ...]:
@@ -393,17 +402,16 @@ class FakeRestores:
     def count(self):
         return len(self._in) + sum(one.files for one in self._whole.values())
 
+    def holds(self, number: int):
+        return any(number == one for _, one in self._in)
+
     def add(self, at: str, numbers: Sequence[int]):
         moment = self._photos.spine(at).moment.id
         for number in numbers:
             self._in[moment, number] = self._photos.tile(at, number)
-        return self.basket()
 
-    def remove(self, at: str, numbers: Sequence[int]):
-        moment = self._photos.spine(at).moment.id
-        for number in numbers:
-            self._in.pop((moment, number), None)
-        return self.basket()
+    def remove(self, numbers: Sequence[int]):
+        self._in = {key: tile for key, tile in self._in.items() if key[1] not in numbers}
 
     def empty(self):
         self._in.clear()
@@ -412,11 +420,9 @@ class FakeRestores:
     def add_all(self, at: str):
         moment = self._photos.spine(at).moment
         self._whole[moment.id] = moment
-        return self.basket()
 
     def remove_all(self, at: str):
         self._whole.pop(self._photos.spine(at).moment.id, None)
-        return self.basket()
 
     def rooms(self):
         return (

@@ -2,11 +2,13 @@
 
 SQLite and ``Vault`` belong to one thread, and pages are answered by many.  So each room of the gallery has a desk: ``ask`` puts a
 question in line and waits for the answer.  The vault is opened when the first one comes.  What the storage lists is looked at again
-when somebody asks and the last look is fifteen seconds old; a storage that went away meanwhile leaves what was known of it.
+when somebody asks and the last look is fifteen seconds old; a storage that went away meanwhile, or takes longer than two seconds to
+answer, leaves what was known of it.
 
 Guarantee: after ``close`` the thread has ended and nothing refers to the keys any more; unless a storage does not answer, for
-which nobody waits longer than ten seconds.  A local file that turns out to be rotten is made anew and the question is
-asked once more, so a question must bear to be asked twice.  Not guaranteed: that a question is answered soon: slow ones belong to another desk.
+which nobody waits longer than ten seconds; who waits in line is turned away at once.  A local file that turns out to be rotten is made
+anew and the question is asked once more, so a question must bear to be asked twice.  Not guaranteed: that a question is answered
+soon: slow ones belong to another desk.
 """
 
 from __future__ import annotations
@@ -15,12 +17,13 @@ import threading
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from copy import copy
-from queue import SimpleQueue
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from photovault.app.finding import FILE
 from photovault.database import DamagedError
-from photovault.errors import PhotovaultError, StorageError
+from photovault.errors import PhotovaultError, StorageError, UnavailableError
 from photovault.library import Library
 from photovault.storage.folder import FolderStorage
 from photovault.vault.format import ObjectKind
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
     from photovault.app.runs import App
     from photovault.app.session import Session
-    from photovault.vault.vault import Snapshots
+    from photovault.vault.vault import Snapshots, Vault
 
     Answer = TypeVar("Answer")
 
@@ -40,6 +43,7 @@ LISTED: Final = 15.0
 """Seconds after which the snapshots are listed again."""
 
 _PATIENCE: Final = 20.0  # seconds to wait for another process that writes to the catalog
+_GLANCE: Final = 2.0  # seconds to wait for a storage of which something is known already
 _FAREWELL: Final = 10.0
 _Question = tuple["Callable[[Opened], Any]", "Future[Any]"]
 
@@ -70,6 +74,7 @@ class Opened:
         self._listed: Snapshots | None = None
         self._looked = 0.0
         self._names: object = None
+        self._glance: tuple[float, Future[object]] | None = None
 
     @property
     def library(self) -> Library:
@@ -88,15 +93,16 @@ class Opened:
     def snapshots(self, *, fresh: bool = False) -> Snapshots:
         """Every snapshot, oldest first, as of at most fifteen seconds ago, or of now."""
         now = self.app.world.clock()
-        if fresh or self._listed is None or not 0 <= now - self._looked < LISTED:
-            self._listed = self._look(self._listed)
-            self._looked = now
+        if fresh or self._listed is None:
+            self._listed, self._looked = self._look(self._listed, lambda: _names(self.session.vault)), now
+        elif not 0 <= now - self._looked < LISTED:
+            self._listed, self._looked = self._look(self._listed, self._glanced), now
         return self._listed
 
-    def _look(self, before: Snapshots | None) -> Snapshots:
+    def _look(self, before: Snapshots | None, look: Callable[[], object]) -> Snapshots:
         """List them again if there are others; what is new is to be found in packs that are new."""
         try:
-            names = self._names_there()
+            names = look()
             if before is not None and names == self._names:
                 return before
             if before is not None:
@@ -110,9 +116,31 @@ class Opened:
             return before
         return found
 
-    def _names_there(self) -> object:
-        """What tells whether anything was backed up or forgotten meanwhile."""
-        return [self.session.vault.stored(kind).keys() for kind in (ObjectKind.SNAPSHOT, ObjectKind.RETENTION)]
+    def _glanced(self) -> object:
+        """What the storage lists, as a thread sees it that nobody has to wait for.
+
+        Raises:
+            StorageError: it failed, or has not answered yet.
+        """
+        now = self.app.world.clock()
+        began, seen = self._glance or (now, None)
+        if seen is None or (seen.done() and not 0 <= now - began < LISTED):
+            seen = Future()
+            self._glance = now, seen
+            look = partial(_names, self.session.vault)
+            threading.Thread(target=_settle, args=(seen, look), name="glance", daemon=True).start()
+        try:
+            return seen.result(_GLANCE)
+        except TimeoutError:
+            raise UnavailableError("the storage has not answered yet") from None
+        finally:
+            if seen.done():
+                self._glance = None
+
+
+def _names(vault: Vault) -> object:
+    """What tells whether anything was backed up or forgotten meanwhile.  For any thread: it asks the storage alone."""
+    return [vault.stored(kind).keys() for kind in (ObjectKind.SNAPSHOT, ObjectKind.RETENTION)]
 
 
 class Desk:
@@ -137,7 +165,7 @@ class Desk:
         future: Future[Answer] = Future()
         with self._lock:
             if self._app is None:
-                raise _closed()
+                raise locked()
             if self._thread is None:
                 serve = _Serving(self._app, self._line).run
                 self._thread = threading.Thread(target=serve, name=f"desk-{self._name}", daemon=True)
@@ -145,13 +173,28 @@ class Desk:
             self._line.put((question, future))
         return future.result()
 
+    @property
+    def signs(self) -> tuple[tuple[str, str], ...]:
+        """Of a storage that does not show everything, as of the last look: what, and what to do."""
+        app = self._app
+        return tuple((one.what, one.hint) for one in app.signs) if app is not None else ()
+
     def close(self) -> None:
         """Answer nobody any more, and forget the vault."""
         with self._lock:
             self._app, thread = None, self._thread
+            self._turn_away()
             self._line.put(None)
         if thread is not None:
             thread.join(_FAREWELL)
+
+    def _turn_away(self) -> None:
+        """Answer all in line that they come too late: each might take as long as the storage takes to fail."""
+        with suppress(Empty):
+            while True:
+                late = self._line.get_nowait()
+                if late is not None:
+                    late[1].set_exception(locked())
 
 
 class _Serving:
@@ -164,17 +207,13 @@ class _Serving:
         self._opened: Opened | None = None
 
     def run(self) -> None:
-        """Answer until the desk is closed, then turn away who still waits."""
+        """Answer until the desk is closed."""
         try:
             while (asked := self._line.get()) is not None:
                 _settle(asked[1], lambda asked=asked: self._answer(asked[0]))  # type: ignore[misc]
                 del asked  # or what it refers to lives until the next one comes
         finally:
             self._shut()
-        while not self._line.empty():
-            late = self._line.get()
-            if late is not None:
-                late[1].set_exception(_closed())
 
     def _answer(self, question: Callable[[Opened], Answer]) -> Answer:
         try:
@@ -212,5 +251,6 @@ def _settle(future: Future[Any], answer: Callable[[], Any]) -> None:
         future.set_exception(error)
 
 
-def _closed() -> PhotovaultError:
+def locked() -> PhotovaultError:
+    """For who asks, or waits, when the vault was closed."""
     return PhotovaultError("the gallery is locked", "unlock it, or start `photovault gallery` again")

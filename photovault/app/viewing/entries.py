@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from photovault.app.viewing.lately import Lately
+from photovault.app.viewing.cache import Cache
 from photovault.errors import DamageError
 from photovault.gallery.asks import NotThereError
 from photovault.model import EntryKind
@@ -70,7 +70,7 @@ class Entries:
     def __init__(self, part: Callable[[bytes], bytes]) -> None:
         """``part`` fetches the plaintext of one."""
         self._part = part
-        self._kept: Lately[list[Entry]] = Lately(size=_KEPT, count=_PAGES)
+        self._kept: Cache[bytes, list[Entry]] = Cache(size=_KEPT, count=_PAGES)
 
     def entry(self, root: Sequence[bytes], row: Row, member: Member) -> Entry:
         """The file of a row; ``root``: of a snapshot that has it.

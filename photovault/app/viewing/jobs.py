@@ -4,8 +4,8 @@ A job is a function that is told a ``Progress`` and returns an ``Outcome``.  It 
 published, one frozen value that is replaced as a whole, ten times a second at most.  Whether somebody wants it to stop it learns
 when it next tells of progress: that raises CancelledError there, so it ends as after Ctrl-C, with nothing half-done left behind.
 
-Guarantee: whatever becomes of a job, its state says so, with what to do; of what is no error of ours only the kind is told, since
-its text might hold a secret.  Not guaranteed: that a job which waits for a slow storage stops at once; ``close`` waits three
+Guarantee: whatever becomes of a job, its state says so, with what to do; of what is no error of ours only the kind is shown, since
+its text might hold a secret, and ``defect`` is told of it.  Not guaranteed: that a job which waits for a slow storage stops at once; ``close`` waits three
 seconds for it, and then leaves it to end with the process.
 """
 
@@ -58,9 +58,14 @@ class Outcome:
 class Jobs:
     """Every job of this gallery; see ``gallery.asks.Jobs``."""
 
-    def __init__(self, random: Callable[[int], bytes], clock: Callable[[], float] = time.monotonic) -> None:
-        """Ids are made of ``random``; ``clock`` is in seconds and never goes back."""
-        self._random, self._clock = random, clock
+    def __init__(
+        self,
+        random: Callable[[int], bytes],
+        clock: Callable[[], float] = time.monotonic,
+        defect: Callable[[BaseException], None] = lambda _error: None,
+    ) -> None:
+        """Ids are made of ``random``; ``clock`` is in seconds and never goes back; ``defect``: is told of what nobody expected."""
+        self._random, self._clock, self._defect = random, clock, defect
         self._lock = threading.Lock()
         self._every: dict[str, _Run] = {}  # the oldest first
         self._waiting: deque[_Run] = deque()
@@ -135,7 +140,7 @@ class Jobs:
     def _do(self, run: _Run) -> None:
         """In the thread of the job."""
         try:
-            run.do()
+            run.do(self._defect)
         finally:
             with self._lock:
                 self._drop_rows()
@@ -182,7 +187,7 @@ class _Run:
         self._files = self._size = 0
         self._marks = _Marks()
 
-    def do(self) -> None:
+    def do(self, defect: Callable[[BaseException], None]) -> None:
         """Do it, and say what came of it."""
         self.job = replace(self.job, state="running")
         try:
@@ -193,7 +198,9 @@ class _Run:
         except PhotovaultError as error:
             self.end("failed", error=error.what, hint=error.hint)
         except Exception as error:  # noqa: BLE001 - nobody else is there to tell of it
-            self.end("failed", error=f"unexpected {type(error).__name__}: this is a defect", hint="please report it")
+            hint = "please report it; `photovault gallery --debug` prints what to report"
+            self.end("failed", error=f"unexpected {type(error).__name__}: this is a defect", hint=hint)
+            defect(error)
         else:
             state: JobState = "partly" if outcome.partly else "done"
             self.end(state, lines=outcome.lines, problems=outcome.problems, rows=outcome.rows)

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from photovault.app.snapshots import resolve
 from photovault.app.viewing import searching, versions
+from photovault.app.viewing.cache import Cache
 from photovault.app.viewing.desk import Desk, own
 from photovault.app.viewing.grid import Grid, lay
 from photovault.app.viewing.kept import kept
-from photovault.app.viewing.once import Once
 from photovault.app.viewing.preparing import NotListed, Preparing
 from photovault.app.viewing.spine import PART_MAX, parts_of, spots_of
 from photovault.app.viewing.tiles import facts_of, files_of, is_pictured, named, position
-from photovault.diff import Kind
+from photovault.decoder.host import installed
+from photovault.diff import Edit, Kind
 from photovault.errors import PhotovaultError, UsageError
+from photovault.facts import PHOTO_KINDS, RAW_KINDS, VIDEO_KINDS
 from photovault.gallery.asks import NotThereError
 from photovault.gallery.values import Answer, Changes, Moment, Photo, Spine
 from photovault.library.moments import LAST_ID
@@ -31,7 +33,7 @@ from photovault.vault.format import shown
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from photovault.app.runs import App
     from photovault.app.viewing.desk import Opened
@@ -39,14 +41,25 @@ if TYPE_CHECKING:
     from photovault.app.viewing.jobs import Jobs
     from photovault.app.viewing.spine import Box
     from photovault.gallery.values import Part, Question, Spot, Tile, Version
-    from photovault.library import Row
+    from photovault.library import Mark, Row
     from photovault.library.showing import Located
     from photovault.vault.vault import NamedSnapshot, Snapshots
 
 Got = TypeVar("Got")
+_AsOf = tuple[bytes, "Mark | None"]
+"""The name of a snapshot, and as of when the catalog knows it."""
+
 _NAMED: Final = 300  # spots of a map that get the name of their place
 _LISTED: Final = 4  # versions of which the snapshot is listed, so that they can be opened
 _TRIES: Final = 3
+
+
+def _drawn() -> frozenset[str]:
+    """Kinds of files that get thumbnails with what is installed here."""
+    there = installed()
+    return (PHOTO_KINDS | RAW_KINDS | (VIDEO_KINDS if "video" in there else set())) - (
+        set() if "jxl" in there else {"jxl"}
+    )
 
 
 class Photos:
@@ -59,8 +72,9 @@ class Photos:
         self._slow = Desk(app, "listings")
         self._preparing = Preparing(jobs, self._slow)
         self._grid = Grid(self._desk)
-        self._spines: Once[tuple[array[int], tuple[Part, ...]]] = Once()
-        self._located: Once[Located] = Once()
+        self._spines: Cache[_AsOf, tuple[array[int], tuple[Part, ...]]] = Cache()
+        self._bares: Cache[_AsOf, int] = Cache()
+        self._located: Cache[_AsOf, Located] = Cache()
         self._histories, self._diffs = versions.Histories(), versions.Diffs()
 
     def close(self) -> None:
@@ -69,6 +83,10 @@ class Photos:
             self._slow.close()
         finally:
             self._desk.close()
+
+    def signs(self) -> tuple[tuple[str, str], ...]:
+        """See ``asks``."""
+        return self._desk.signs
 
     # Snapshots ----------------------------------------------------------------------------------------------------------
 
@@ -101,8 +119,8 @@ class Photos:
 
         def told(opened: Opened, one: NamedSnapshot) -> Spine:
             numbers, parts = self._spine(opened, one)
-            note = self._preparing.note(one)
-            return Spine(moment=_moment(opened, one), parts=parts, photos=len(numbers), note=note)
+            note, bare = self._preparing.note(one), self._bare(opened, one)
+            return Spine(moment=_moment(opened, one), parts=parts, photos=len(numbers), note=note, bare=bare)
 
         return self._ask(at, told)
 
@@ -113,7 +131,14 @@ class Photos:
             numbers = opened.library.show(lambda show: show.spine(one.name))
             return numbers, parts_of(numbers)
 
-        return self._spines.get((one.name, opened.library.mark(one.name)), made)
+        return self._spines.made((one.name, opened.library.mark(one.name)), made)
+
+    def _bare(self, opened: Opened, one: NamedSnapshot) -> int:
+        """How many photos of a snapshot could have a thumbnail, and have none."""
+        return self._bares.made(
+            (one.name, opened.library.mark(one.name)),
+            lambda: opened.library.show(lambda show: show.bare(one.name, _drawn())),
+        )
 
     def tiles(self, at: str, first: int, last: int) -> tuple[Tile, ...]:
         """See ``asks``."""
@@ -124,10 +149,6 @@ class Photos:
             return lay(opened, one, list(filter(is_pictured, rows))[:PART_MAX])
 
         return self._grid.tiles(self._ask(at, told))
-
-    def tile(self, at: str, number: int) -> Tile:
-        """See ``asks``."""
-        return self._grid.tiles(self._ask(at, lambda opened, one: lay(opened, one, [_row(opened, one, number)])))[0]
 
     def tiles_of(self, at: str, numbers: Sequence[int]) -> tuple[Tile, ...]:
         """The photos of these numbers, as far as the snapshot has them."""
@@ -151,15 +172,6 @@ class Photos:
             return one, rows
 
         return self._ask(at, told)
-
-    def by_digests(self, at: str, digests: Sequence[str]) -> dict[str, int]:
-        """See ``asks``."""
-        wanted = list(_raw(digests))
-
-        def told(opened: Opened, one: NamedSnapshot) -> dict[bytes, int]:
-            return opened.library.show(lambda show: show.by_digests(one.name, wanted))
-
-        return {digest.hex(): number for digest, number in self._ask(at, told).items()}
 
     # One photo --------------------------------------------------------------------------------------------------------------
 
@@ -243,7 +255,7 @@ class Photos:
         def made() -> Located:
             return opened.library.show(lambda show: show.located(one.name))
 
-        return self._located.get((one.name, opened.library.mark(one.name)), made)
+        return self._located.made((one.name, opened.library.mark(one.name)), made)
 
     def spots(self, at: str, box: Box, columns: int) -> tuple[Spot, ...]:
         """See ``asks``."""
@@ -276,6 +288,7 @@ class Photos:
             before=self._desk.ask(lambda opened: _moment(opened, older)),
             came=self._tiles(newer, found.paths[Kind.ADDED]),
             changed=self._tiles(newer, found.paths[Kind.CHANGED]),
+            edited=self._tiles(newer, found.paths[Edit.METADATA]),
             went=self._tiles(older, found.paths[Kind.GONE]),
             counts=found.counts,
         )
@@ -332,13 +345,6 @@ def _beside(numbers: array[int], number: int) -> tuple[int, int]:
     at = bisect_left(numbers, number)
     after = at + 1 if at < len(numbers) and numbers[at] == number else at
     return numbers[at - 1] if at else 0, numbers[after] if after < len(numbers) else 0
-
-
-def _raw(digests: Iterable[str]) -> Iterable[bytes]:
-    """SHA-256 as bytes; what is no hexadecimal number is no photo's."""
-    for digest in digests:
-        with suppress(ValueError):
-            yield bytes.fromhex(digest)
 
 
 def _not_there() -> NotThereError:

@@ -17,10 +17,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from photovault.app.viewing.cache import Cache
 from photovault.app.viewing.desk import Desk
 from photovault.app.viewing.entries import Entries, Roots, member_of, row_of
 from photovault.app.viewing.fetching import Fetching
-from photovault.app.viewing.lately import Lately
 from photovault.app.viewing.thumbs import Thumbnails
 from photovault.decoder import host
 from photovault.drill.held import LARGEST, Held, is_picture, room
@@ -61,7 +61,7 @@ class Pictures:
         self._roots = Roots()
         self._entries = Entries(self._fetching.part)
         self._thumbnails = Thumbnails(self._desk, self._fetching)
-        self._previews: Lately[bytes] = Lately(size=_PREVIEW_BYTES, count=_PREVIEWS)
+        self._previews: Cache[bytes, bytes] = Cache(size=_PREVIEW_BYTES, count=_PREVIEWS)
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
         self._alone = threading.Lock()
         self._decoding = _Decoding()

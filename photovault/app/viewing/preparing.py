@@ -113,6 +113,7 @@ class Preparing:
         with self._lock:
             work = self._works.get(one.name)
             if work is None or work.over.is_set() or self._was_dropped(work):
+                self._works = {name: one for name, one in self._works.items() if not one.over.is_set()}
                 made = _Work(began=time.monotonic())
                 title = f"Listing the photos of {one.snapshot.time[:16].replace('T', ' ')}"
                 made.job = self._jobs.begin("listings", title, lambda progress: self._do(made, one, news, progress))

@@ -1,9 +1,8 @@
 """The basket, and restoring what is in it.
 
 A photo in the basket is the paths of all its files in one snapshot, so it stays what it was whatever becomes of the search
-catalog.  A restore is that of the command line, once for each snapshot: the engine gives a file its name only once it is whole, so
-cancelling leaves nothing half-written.  Where two snapshots have something else at one path, each gets a folder of its own,
-or one would go under.
+catalog.  A restore (``restoring``) gives a file its name only once it is whole, so cancelling leaves nothing half-written.  Where
+two snapshots have something else at one path, each gets a folder of its own, or one would go under.
 
 The basket is in memory only and ends with the gallery.
 """
@@ -14,23 +13,20 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from photovault.app.guarding import free_bytes
-from photovault.app.restoring import plan
-from photovault.app.viewing.desk import own
+from photovault.app.viewing.desk import locked, own
 from photovault.app.viewing.folders import DEFAULT, folder_of, refuse_unfit, rooms
-from photovault.app.viewing.jobs import Outcome
-from photovault.errors import PhotovaultError, RefusedError, UsageError
+from photovault.app.viewing.restoring import Part, restoring, trying
+from photovault.errors import PhotovaultError, UsageError
 from photovault.gallery.asks import NotThereError
 from photovault.gallery.values import Basket, Tile
-from photovault.gallery.words import amount, count
 from photovault.photos.choose import Choice
-from photovault.restore import Decision, Overwrite
+from photovault.restore import Overwrite
 from photovault.vault.format import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from photovault.app.runs import App
@@ -38,17 +34,11 @@ if TYPE_CHECKING:
     from photovault.app.viewing.photos import Photos
     from photovault.gallery.values import Moment, Room
     from photovault.library import Row
-    from photovault.model import Problem
-    from photovault.progress import Progress
-    from photovault.restore import Planned, RestoreReport
 
-T = TypeVar("T")
 MOST: Final = 100_000
 """Photos in a basket."""
 
 _TILES: Final = 300
-_NAMED: Final = 200  # problems
-_LINES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +49,6 @@ class _Put:
     paths: tuple[str, ...]
     size: int
     digests: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """What is restored of one snapshot, and where to."""
-
-    at: str
-    choice: Choice
-    to: Path
-    files: int
-    size: int
 
 
 class Restores:
@@ -121,7 +100,11 @@ class Restores:
                 found |= {tile.number: tile for tile in self._photos.tiles_of(at, numbers)}
         return found
 
-    def add(self, at: str, numbers: Sequence[int]) -> Basket:
+    def holds(self, number: int) -> bool:
+        """Whether a photo is in it, by itself."""
+        return number in self._in
+
+    def add(self, at: str, numbers: Sequence[int]) -> None:
         """Put photos in, with all files of their sets.  UsageError when it is full."""
         snapshot, rows = self._photos.rows(at, tuple(dict.fromkeys(numbers)))
         with self._lock:
@@ -134,30 +117,25 @@ class Restores:
             for number, one in new.items():
                 if number not in self._in or self._in[number].digests != one.digests:
                     self._in[number] = one
-        return self.basket()
 
-    def remove(self, at: str, numbers: Sequence[int]) -> Basket:
-        """Take photos out; ``at`` does not matter, for a number is one photo's."""
-        del at
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Take photos out, of whatever snapshot, for a number is one photo's."""
         with self._lock:
             for number in numbers:
                 self._in.pop(number, None)
-        return self.basket()
 
-    def add_all(self, at: str) -> Basket:
+    def add_all(self, at: str) -> None:
         """Put a whole snapshot in; its photos that were in by themselves come with it."""
         moment = self._moment(at)
         with self._lock:
             self._whole[moment.id] = moment
             self._in = {number: one for number, one in self._in.items() if one.at != moment.id}
-        return self.basket()
 
-    def remove_all(self, at: str) -> Basket:
+    def remove_all(self, at: str) -> None:
         """Take a whole snapshot out."""
         with self._lock:
             for one in [one for one in self._whole if at and one.startswith(at)]:
                 del self._whole[one]
-        return self.basket()
 
     def _moment(self, at: str) -> Moment:
         """The newest snapshot, or the one that a prefix names; NotThereError."""
@@ -192,16 +170,16 @@ class Restores:
         if not parts:
             raise UsageError("the basket is empty", "put photos in first")
         self._to = to.strip()
-        work = partial(_try if dry_run else _restore, app, parts, Overwrite(overwrite), folder)
+        work = partial(trying if dry_run else restoring, app, parts, Overwrite(overwrite), folder)
         verb = "What restoring to {} would do" if dry_run else "Restore to {}"
-        return self._jobs.begin("dry-run" if dry_run else "restore", verb.format(_text(folder)), work)
+        return self._jobs.begin("dry-run" if dry_run else "restore", verb.format(shown(bytes(folder))), work)
 
     def _opened(self) -> App:
         if self._app is None:
-            raise PhotovaultError("the gallery is locked", "unlock it, or start `photovault gallery` again")
+            raise locked()
         return self._app
 
-    def _parts(self, folder: Path) -> tuple[_Part, ...]:
+    def _parts(self, folder: Path) -> tuple[Part, ...]:
         with self._lock:
             inside, whole = list(self._in.values()), dict(self._whole)
         apart = _collide(inside, whole)
@@ -210,12 +188,12 @@ class Restores:
         def to(at: str) -> Path:
             return folder / names.get(at, at[:8]) if apart else folder
 
-        every = [_Part(at=at, choice=Choice(), to=to(at), files=one.files, size=one.size) for at, one in whole.items()]
+        every = [Part(at=at, choice=Choice(), to=to(at), files=one.files, size=one.size) for at, one in whole.items()]
         for at in dict.fromkeys(one.at for one in inside):
             paths = tuple(path for one in inside if one.at == at for path in one.paths)
             size = sum(one.size for one in inside if one.at == at)
             choice = Choice(paths=paths, only_matching=True)
-            every.append(_Part(at=at, choice=choice, to=to(at), files=len(paths), size=size))
+            every.append(Part(at=at, choice=choice, to=to(at), files=len(paths), size=size))
         return tuple(every)
 
 
@@ -242,125 +220,3 @@ def _collide(inside: Iterable[_Put], whole: dict[str, Moment]) -> bool:
             if owners.setdefault(path.casefold(), one.at) != one.at:
                 return True
     return len(whole) + bool(owners) > 1 if whole else False
-
-
-# The jobs -------------------------------------------------------------------------------------------------------------
-
-
-class _Steps:
-    """Progress of one of several restores: how much there is was said before, for all of them."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def total(self, files: int, size: int) -> None:
-        """See ``Progress``."""
-
-    def advance(self, files: int, size: int, path: str) -> None:
-        """See ``Progress``."""
-        self._progress.advance(files, size, path)
-
-
-def _restore(app: App, parts: Sequence[_Part], rule: Overwrite, folder: Path, progress: Progress) -> Outcome:
-    """Restore, if there is room for it."""
-    _say_total(parts, progress)
-    _look_for_room(app, parts, rule, folder)
-    done = [app.restore(one.at, one.choice, one.to, rule, _Steps(progress), dry_run=False)[1] for one in parts]
-    first = f"restored {_much(done)}, to {_text(folder)}"
-    return _outcome(first, done, app)
-
-
-def _try(app: App, parts: Sequence[_Part], rule: Overwrite, folder: Path, progress: Progress) -> Outcome:
-    """Say of every file what would become of it."""
-    _say_total(parts, progress)
-    rows: list[tuple[str, str]] = []
-
-    def tell(before: str, one: Planned) -> None:
-        rows.append((before + one.path, _what(one)))
-        progress.advance(1, one.size, "")
-
-    done = []
-    for one in parts:
-        before = f"{one.to.name}/" if one.to != folder else ""
-        done.append(plan(app, one.at, one.choice, one.to, rule, partial(tell, before))[1])
-    lack = _lack(folder, sum(one.size for one in done))
-    problems = [(lack, "make room there, or name a folder on another disk")] if lack else []
-    return _outcome(f"would restore {_much(done)}, to {_text(folder)}; nothing was written", done, app, rows, problems)
-
-
-def _say_total(parts: Sequence[_Part], progress: Progress) -> None:
-    progress.total(sum(one.files for one in parts), sum(one.size for one in parts))
-
-
-def _look_for_room(app: App, parts: Sequence[_Part], rule: Overwrite, folder: Path) -> None:
-    """Go on only if there is room; only where it seems short is it looked at what is there already.  RefusedError."""
-    if not _lack(folder, sum(one.size for one in parts)):
-        return
-    wanted = [plan(app, one.at, one.choice, one.to, rule, lambda _: None)[1] for one in parts]
-    lack = _lack(folder, sum(one.size for one in wanted))
-    if lack:
-        raise RefusedError(lack, "make room there, or name a folder on another disk; nothing was written")
-
-
-def _lack(folder: Path, size: int) -> str:
-    """That there is too little room; empty when there is enough, or nobody knows."""
-    free = free_bytes(folder)
-    return (
-        f"{amount(size)} are to be written, and {amount(free)} are free there"
-        if free is not None and free < size
-        else ""
-    )
-
-
-def _what(one: Planned) -> str:
-    if one.decision is Decision.KEEP:
-        return "is there already, would be kept"
-    if one.decision is Decision.COMPARE:
-        return "is there, would be replaced if its contents differ"
-    return "would replace what is there" if one.there else "would be written"
-
-
-def _much(done: Sequence[RestoreReport]) -> str:
-    return f"{count(sum(one.restored for one in done), 'file')}, {amount(sum(one.size for one in done))}"
-
-
-def _outcome(
-    first: str,
-    done: Sequence[RestoreReport],
-    app: App,
-    rows: Sequence[tuple[str, str]] = (),
-    problems: Sequence[tuple[str, str]] = (),
-) -> Outcome:
-    kept = sum(one.kept for one in done)
-    damaged = [one for report in done for one in report.damaged]
-    others = [one for report in done for one in report.problems]
-    lines = [
-        first,
-        *([f"{count(kept, 'file')} there already, and kept"] if kept else []),
-        *([f"damaged: {count(len(damaged), 'file')} could not be restored"] if damaged else []),
-        *_some([f"{one.path}: {one.what}" for report in done for one in report.renamed], _LINES, str),
-    ]
-    warnings = [(text, "") for text in dict.fromkeys(app.warnings)]
-    named = _some(
-        [_row(one) for one in (*damaged, *others)], _NAMED, lambda text: (text, "run `photovault restore` to see all")
-    )
-    return Outcome(
-        lines=tuple(lines),
-        problems=(*problems, *named, *warnings),
-        rows=tuple(rows),
-        partly=bool(damaged or others or problems),
-    )
-
-
-def _row(one: Problem) -> tuple[str, str]:
-    return f"{one.path}: {one.what}", one.hint
-
-
-def _some(every: list[T], most: int, rest: Callable[[str], T]) -> list[T]:
-    """The first ones, and how many more there are."""
-    return every if len(every) <= most else [*every[:most], rest(f"and {len(every) - most:,} more")]
-
-
-def _text(folder: Path) -> str:
-    """A folder, safe to print."""
-    return shown(bytes(folder))

@@ -14,6 +14,7 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -182,9 +183,10 @@ def serving(
     from photovault.gallery.site import Site  # noqa: PLC0415
 
     lock_after = app.config_if_there.gallery.lock_after
-    asks = viewing.open_asks(copy(app))
+    open_asks = partial(viewing.open_asks, defect=defect)
+    asks = open_asks(copy(app))
     with ExitStack() as stack:
-        opener = Reopening(app, viewing.open_asks)
+        opener = Reopening(app, open_asks)
         door = Door(asks, opener, lock_after=lock_after, clock=server.clock, random=app.world.random)
         stack.callback(door.close)
         listener, port = server.listen() if at is None else (stack.enter_context(server.listen_at(at)), 0)

@@ -15,8 +15,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from photovault.app.viewing.cache import Cache
 from photovault.app.viewing.entries import row_of
-from photovault.app.viewing.lately import Lately
 from photovault.database import DamagedError
 from photovault.decoder.protocol import is_webp
 from photovault.errors import DamageError, PhotovaultError
@@ -54,7 +54,7 @@ class Thumbnails:
         """Ask ``desk``."""
         self._desk = desk
         self._fetching = fetching
-        self._kept: Lately[bytes] = Lately(size=_KEPT, count=_KEPT)
+        self._kept: Cache[bytes, bytes] = Cache(size=_KEPT, count=_KEPT)
         self._line: list[_Wanted] = []
         self._lock = threading.Lock()
 

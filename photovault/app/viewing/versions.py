@@ -10,13 +10,13 @@ Not guaranteed: that the same path on two computers is the same photo.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from time import monotonic as _clock
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from photovault.app.viewing.once import Once
+from photovault.app.viewing.cache import Cache
 from photovault.diff import Change, Edit, Kind, edit_of, in_photos, run_diff
 from photovault.errors import DamageError
 from photovault.gallery.values import Version
@@ -41,8 +41,6 @@ _UNREAD: Final = "older snapshots were not looked at yet, which takes longer: lo
 _LOST: Final = "the listings of some snapshots cannot be read; run `photovault check`"
 _Files = tuple["Entry | None", ...]
 _Pages = tuple[bytes, ...]
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 
 # Versions ---------------------------------------------------------------------------------------------------------------
@@ -53,8 +51,8 @@ class Histories:
 
     def __init__(self) -> None:
         """Know nothing yet."""
-        self._folders: OrderedDict[tuple[_Pages, bytes], _Pages | None] = OrderedDict()
-        self._sets: OrderedDict[tuple[_Pages, tuple[bytes, ...]], _Files] = OrderedDict()
+        self._folders: Cache[tuple[_Pages, bytes], _Pages | None] = Cache(count=_KEPT)
+        self._sets: Cache[tuple[_Pages, tuple[bytes, ...]], _Files] = Cache(count=_KEPT)
 
     def versions(self, opened: Opened, row: Row, shown: NamedSnapshot) -> tuple[tuple[Version, ...], str]:
         """The versions of a row's photo, the oldest first, and what is not known of them."""
@@ -77,33 +75,23 @@ class Histories:
     def _files(self, reader: Reader, pages: _Pages, path: Sequence[bytes], names: tuple[bytes, ...]) -> _Files:
         """The files of these names at a path below a folder; None for those that are not there."""
         for name in path:
-            inside = self._folder(reader, pages, name)
+            inside = self._folders.made((pages, name), partial(_folder, reader, pages, name))
             if inside is None:
                 return (None,) * len(names)
             pages = inside
-        return self._kept_files(reader, pages, names)
-
-    def _folder(self, reader: Reader, pages: _Pages, name: bytes) -> _Pages | None:
-        """The listing of a folder in a folder."""
-        key = pages, name
-        if key not in self._folders:
-            found = _named(reader, pages, {name}).get(name)
-            is_folder = found is not None and found.kind is EntryKind.FOLDER
-            _keep(self._folders, key, found.parts if found is not None and is_folder else None)
-        return self._folders[key]
-
-    def _kept_files(self, reader: Reader, pages: _Pages, names: tuple[bytes, ...]) -> _Files:
-        key = pages, names
-        if key not in self._sets:
-            there = _named(reader, pages, set(names))
-            _keep(self._sets, key, tuple(_file(there.get(name)) for name in names))
-        return self._sets[key]
+        return self._sets.made((pages, names), partial(_set, reader, pages, names))
 
 
-def _keep(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:
-    known[key] = value
-    while len(known) > _KEPT:
-        known.popitem(last=False)
+def _folder(reader: Reader, pages: _Pages, name: bytes) -> _Pages | None:
+    """The listing of a folder in a folder; None where there is no such folder."""
+    found = _named(reader, pages, {name}).get(name)
+    return found.parts if found is not None and found.kind is EntryKind.FOLDER else None
+
+
+def _set(reader: Reader, pages: _Pages, names: tuple[bytes, ...]) -> _Files:
+    """The files of these names in a folder."""
+    there = _named(reader, pages, set(names))
+    return tuple(_file(there.get(name)) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,20 +214,22 @@ class Diffs:
 
     def __init__(self) -> None:
         """Know nothing yet."""
-        self._known: Once[Differences] = Once()
+        self._known: Cache[tuple[_Pages, _Pages], Differences] = Cache()
 
     def differences(self, opened: Opened, older: NamedSnapshot, newer: NamedSnapshot) -> Differences:
         """What changed.  DamageError when a listing cannot be read."""
         roots = older.snapshot.root, newer.snapshot.root
-        return self._known.get(roots, lambda: _differences(run_diff(opened.reader, *roots)))
+        return self._known.made(roots, lambda: _differences(run_diff(opened.reader, *roots)))
 
 
 def _differences(changes: Sequence[Change]) -> Differences:
     photos = [group[0] for group in in_photos(changes)]
-    by_kind = {kind: [one for one in photos if one.kind is kind] for kind in Kind}
+    by_kind: dict[str, list[Change]] = {str(kind): [] for kind in (*Kind, Edit.METADATA)}
+    for one in photos:
+        by_kind[str(Edit.METADATA if one.what is Edit.METADATA else one.kind)].append(one)
     return Differences(
-        counts={str(kind): len(found) for kind, found in by_kind.items()},
-        paths={str(kind): tuple(one.of_set or one.path for one in found[:SHOWN]) for kind, found in by_kind.items()},
+        counts={kind: len(found) for kind, found in by_kind.items()},
+        paths={kind: tuple(one.of_set or one.path for one in found[:SHOWN]) for kind, found in by_kind.items()},
     )
 
 

@@ -1,11 +1,13 @@
 """All who answer the gallery's pages, over one vault.
 
 Each has a desk of its own, so that a slow question of one keeps none of the others waiting.  ``close`` ends what is under way first,
-then closes them in the reverse order, all of them, also when one fails.
+then closes them in the reverse order, all of them, also when one fails; and what referred to the keys in a circle goes, too, for
+a gallery that is locked does nothing that would have Python look for such circles.
 """
 
 from __future__ import annotations
 
+import gc
 import threading
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -21,6 +23,8 @@ from photovault.app.viewing.restores import Restores
 from photovault.errors import PhotovaultError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from photovault.app.runs import App
 
 
@@ -32,15 +36,17 @@ class _Closing(Protocol):
 Some = TypeVar("Some", bound=_Closing)
 
 
-def open_asks(app: App) -> Viewing:
-    """All of them, once it is certain that the vault opens.
+def open_asks(app: App, defect: Callable[[BaseException], None] = lambda _error: None) -> Viewing:
+    """All of them, once it is certain that the vault opens; ``defect`` is told what nobody expected of a job.
 
     Raises:
         NoVaultError, WrongKeyError, DamageError, UnknownVersionError, StorageError: it does not.
     """
-    with app.session(refresh=False):
-        pass  # a password that was typed for it is kept in ``app``, and so nobody is asked again
-    viewing = Viewing(app)
+    with app.session(
+        refresh=False
+    ) as session:  # a password that was typed for it is kept in ``app``: nobody is asked again
+        session.vault.only_snapshots()  # which tells of an older state
+    viewing = Viewing(app, defect)
     threading.Thread(target=viewing.warm, name="warming", daemon=True).start()
     return viewing
 
@@ -48,12 +54,12 @@ def open_asks(app: App) -> Viewing:
 class Viewing:
     """See ``gallery.asks.Asks``."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, defect: Callable[[BaseException], None] = lambda _error: None) -> None:
         """Wire them; nothing is opened before the first question."""
         app = own(app)
         self._app = app
         self._closing = ExitStack()
-        self.jobs = self._closes(Jobs(app.world.random))
+        self.jobs = self._closes(Jobs(app.world.random, defect=defect))
         self.photos = self._closes(Photos(app, self.jobs))
         self.pictures = self._closes(Pictures(app))
         self.restores = self._closes(Restores(app, self.jobs, self.photos))
@@ -63,13 +69,8 @@ class Viewing:
 
     def warm(self) -> None:
         """Have the timeline ready before a browser asks for it."""
-        with suppress(PhotovaultError):  # who asks is told of it
+        with suppress(Exception):  # who asks is told of it
             self.photos.spine("")
-
-    @property
-    def busy(self) -> bool:
-        """Whether a job is under way: the gallery does not lock itself meanwhile."""
-        return any(not job.is_over for job in self.jobs.jobs())
 
     def close(self) -> None:
         """Close the vault, forget the keys, end what is under way."""
@@ -79,7 +80,10 @@ class Viewing:
                     self.jobs.cancel(job.id)
         for secret in ("_given", "_asked", "given_words"):
             self._app.__dict__.pop(secret, None)
-        self._closing.close()
+        try:
+            self._closing.close()
+        finally:
+            gc.collect()
 
     def _closes(self, one: Some) -> Some:
         """Have it closed with all others."""

@@ -93,11 +93,11 @@ class _Basket:
 
     def remove(self, request: Request, form: Form) -> Response:
         """Take photos out, or with ``all`` a whole snapshot."""
-        restores, at = self._site.asks.restores, form.one("at")
+        restores = self._site.asks.restores
         if form.one("all"):
-            restores.remove_all(at)
+            restores.remove_all(form.one("at"))
         else:
-            restores.remove(at, form.numbers("number"))
+            restores.remove(form.numbers("number"))
         return self._changed(request)
 
     def empty(self, request: Request, form: Form) -> Response:

@@ -59,7 +59,7 @@ def routes(site: Site) -> list[Route]:
         site.change("/people/{number}/merge", hidden(pages.merge)),
         site.page("/people/{number}/split", hidden(pages.splitting)),
         site.change("/people/{number}/split", hidden(pages.split)),
-        site.page("/face/{number}", hidden(pages.face)),
+        site.page("/face/{number}", hidden(pages.face), media=True),  # one process makes them, one after the other
     ]
 
 

@@ -47,7 +47,7 @@ def _photo(site: Site, request: Request) -> Response:
     at, asked = request.query_params.get("at", ""), number(request.path_params["number"])
     photo = site.asks.photos.photo(at, asked)
     return site.render(
-        request, "photo.html", photo=photo, moment=photo.moment, roles=ROLES, in_basket=_is_in_basket(site, photo),
+        request, "photo.html", photo=photo, moment=photo.moment, roles=ROLES, in_basket=site.asks.restores.holds(asked),
         somebodies=_who(site, photo), motion=_motion(photo),
     )  # fmt: skip
 
@@ -61,12 +61,6 @@ def _versions(site: Site, request: Request) -> Response:
 def _motion(photo: Photo) -> int:
     """Which file is the moving part of a picture; 0 for none."""
     return next((index for index, file in enumerate(photo.files) if index and file.playable), 0)
-
-
-def _is_in_basket(site: Site, photo: Photo) -> bool:
-    """Whether the basket shows it: of a very full one only the first few hundred are known, and adding twice does no harm."""
-    inside = site.asks.restores.basket().tiles
-    return any(moment == photo.moment.id and tile.number == photo.tile.number for moment, tile in inside)
 
 
 def _who(site: Site, photo: Photo) -> tuple[Somebody, ...]:

@@ -272,6 +272,9 @@
     mark();
   };
 
+  // Which month the address names; what is quoted wrongly names none.
+  const asked = () => { try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; } };
+
   // Where somebody was, for coming back to it: a part and how far down in it; no name of anything.
   const remember = () => {
     const middle = innerHeight / 3;
@@ -281,7 +284,7 @@
   const comeBack = async () => {
     const state = history.state;
     const part = state?.part && all(".part", timeline).find((one) => one.dataset.p === state.part);
-    if (!part) return goto(decodeURIComponent(location.hash.slice(1)));
+    if (!part) return goto(asked());
     part.scrollIntoView({ block: "start", behavior: "instant" });
     await load(part);
     window.scrollBy({ top: span(part).top - state.up, behavior: "instant" });
@@ -294,7 +297,7 @@
     for (const part of all(".part:not(.shown)", timeline)) watch.observe(part);
     comeBack();
     requestAnimationFrame(() => setTimeout(scrubber)); // photos first
-    addEventListener("hashchange", () => goto(decodeURIComponent(location.hash.slice(1))));
+    addEventListener("hashchange", () => goto(asked()));
     addEventListener("pagehide", remember);
     document.addEventListener("visibilitychange", () => { if (document.hidden) remember(); });
     addEventListener("scroll", () => { if (near.size) soon(); }, { passive: true });

@@ -8,15 +8,18 @@ import threading
 import weakref
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from photovault.app.finding import FILE
+from photovault.app.viewing import desk as desk_module
 from photovault.app.viewing.desk import Desk, own
 from photovault.database import DamagedError
 from photovault.errors import NoVaultError, PhotovaultError, UsageError, WrongKeyError
 from photovault.model import Finding
+from photovault.storage.folder import FolderStorage
 from tests.app.viewing.house import House, photo
 from tests.support.devices import PASSWORD, Computer
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from photovault.app.viewing.desk import Opened
+    from photovault.storage.base import Storage, Stored
 
 
 @pytest.fixture
@@ -165,6 +169,71 @@ def test_a_storage_that_goes_away_leaves_what_was_known(house: House, desk: Desk
     house.vault.rename(house.folder / "unplugged")
     house.seconds = 20.0
     assert desk.ask(listed) == 1
+
+
+class Hanging:
+    """A storage that lists nothing while its gate is closed."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self.gate = threading.Event()
+        self.gate.set()
+        self.asked = 0  # while it was closed
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._storage, name)
+
+    def listing(self, prefix: str) -> Iterator[Stored]:
+        self.asked += not self.gate.is_set()
+        assert self.gate.wait(20)
+        return self._storage.listing(prefix)
+
+
+def test_a_storage_that_does_not_answer_keeps_nobody_waiting(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "_GLANCE", 0.05)
+    storage = Hanging(FolderStorage(house.vault))
+    with closing(Desk(house.app(storage=storage), "test")) as desk:
+        assert desk.ask(listed) == 1
+        house.put("b.jpg", photo(2))
+        house.backup()
+        storage.gate.clear()
+        try:
+            for house.seconds in (16.0, 17.0, 32.0, 33.0):
+                assert desk.ask(listed) == 1
+            assert storage.asked == 1  # one thread waits for it, and no more
+        finally:
+            storage.gate.set()
+        monkeypatch.setattr(desk_module, "_GLANCE", 20.0)
+        house.seconds = 64.0
+        assert desk.ask(listed) == 2
+
+
+def test_who_waits_when_the_desk_closes_is_told_at_once(house: House) -> None:
+    desk, gate, begun = Desk(house.app(), "test"), threading.Event(), threading.Event()
+    told: list[str] = []
+
+    def slow(_: object) -> None:
+        begun.set()
+        gate.wait(20)
+
+    def waits() -> None:
+        with pytest.raises(PhotovaultError) as error:
+            desk.ask(listed)
+        told.append(error.value.what)
+
+    first, second, closing_ = (threading.Thread(target=one) for one in (partial(desk.ask, slow), waits, desk.close))
+    first.start()
+    begun.wait(20)
+    second.start()
+    while desk._line.empty():
+        gate.wait(0.01)
+    closing_.start()
+    second.join(10)
+    assert told == ["the gallery is locked"]  # while the first question still is being answered
+    gate.set()
+    for thread in (first, closing_):
+        thread.join(20)
+    assert not first.is_alive()
 
 
 def test_a_rotten_local_file_costs_the_question_a_second_try_and_no_more(desk: Desk) -> None:

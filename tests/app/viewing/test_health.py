@@ -236,14 +236,14 @@ def test_it_says_what_status_says(house: House, photovault, monkeypatch: pytest.
 def test_a_look_counts_for_a_minute_and_is_made_once_for_all_who_ask(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks, real, go = [], room._health, threading.Event()
+    looks, real, go = [], room.condition, threading.Event()
 
     def look(app):
         looks.append(app)
         go.wait(20)
         return real(app)
 
-    monkeypatch.setattr(room, "_health", look)
+    monkeypatch.setattr(room, "condition", look)
     clock = [1000.0]
     app = house.computer.app()
     object.__setattr__(app.world, "clock", lambda: clock[0])
@@ -269,8 +269,8 @@ def test_a_look_counts_for_a_minute_and_is_made_once_for_all_who_ask(
 
 def test_a_storage_that_does_not_answer_keeps_nobody_waiting(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
-    real = room._health
-    monkeypatch.setattr(room, "_health", lambda app: go.wait(20) and real(app))
+    real = room.condition
+    monkeypatch.setattr(room, "condition", lambda app: go.wait(20) and real(app))
     healths = Healths(house.computer.app(), house.jobs, patience=0.05)
     with pytest.raises(BusyError):
         healths.health()
@@ -284,15 +284,15 @@ def test_a_storage_that_does_not_answer_keeps_nobody_waiting(house: House, monke
 def test_what_a_look_raises_is_told_to_who_asks_and_the_next_one_looks_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = room._health
+    real = room.condition
 
     def fail(app):
         raise PhotovaultError("the disk hums", "wait")
 
-    monkeypatch.setattr(room, "_health", fail)
+    monkeypatch.setattr(room, "condition", fail)
     with pytest.raises(PhotovaultError, match="hums"):
         house.healths.health()
-    monkeypatch.setattr(room, "_health", real)
+    monkeypatch.setattr(room, "condition", real)
     assert house.healths.health().protected
 
 

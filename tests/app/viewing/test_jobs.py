@@ -129,6 +129,15 @@ def test_an_error_says_what_to_do_and_a_defect_tells_no_secret(jobs) -> None:
     assert "hunter2" not in repr(broken)
 
 
+def test_a_defect_is_told_to_who_can_report_it() -> None:
+    told: list[BaseException] = []
+    jobs = Jobs(bytes, defect=told.append)
+    job = ended(jobs, jobs.begin("restore", "x", lambda _: 1 // 0))
+    jobs.close()
+    assert job.state == "failed"
+    assert [type(error) for error in told] == [ZeroDivisionError]
+
+
 def test_only_the_last_list_of_files_is_kept(jobs) -> None:
     ids = [jobs.begin("dry-run", "try", lambda _: Outcome(rows=(("a", "would be written"),) * 3))]
     ended(jobs, ids[0])

@@ -85,6 +85,23 @@ def test_a_tile_says_what_it_is_to_those_who_do_not_see_it(photos: Photos) -> No
     assert "video" in film.badges
 
 
+def test_photos_without_a_thumbnail_are_counted_but_not_those_that_can_have_none(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.put("2020/torn.jpg", photo(5)[:200])
+    house.backup()
+    with house.gallery() as photos:
+        assert photos.spine("").bare == sum(
+            not tile.thumbnail and "broken" not in tile.badges for tile in timeline(photos)
+        )
+        before = photos.spine("").bare
+    monkeypatch.setattr("photovault.backup.pictures.Budget.grant", lambda _budget, _files: False)
+    house.put("2020/plain.jpg", photo(6, "2020:03:04 10:11:12"))
+    house.backup()
+    with house.gallery() as photos:
+        assert photos.spine("").bare == before + 1
+
+
 def test_what_is_no_photo_is_not_in_the_timeline_and_can_be_found(photos: Photos) -> None:
     assert "notes.xmp" not in names(timeline(photos))
     assert names(photos.search("", Question(text="notes"), "", 10).tiles) == ["notes.xmp"]
@@ -142,7 +159,7 @@ def test_an_older_snapshot_shows_what_was_in_it(house: House) -> None:
         assert photos.spine(first).moment.id == first
         new = named(photos, "new.jpg")
         with pytest.raises(NotThereError):
-            photos.tile(first, new.number)
+            photos.photo(first, new.number)
 
 
 @pytest.mark.parametrize("at", ["beef", "zz", "latest~7", "../x", "00"])
@@ -153,7 +170,7 @@ def test_a_snapshot_that_is_none(photos: Photos, at: str) -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2**63 - 1, 2**63, 10**30])
 def test_a_number_that_is_none(photos: Photos, number: int) -> None:
-    for ask in (photos.tile, photos.photo, photos.versions):
+    for ask in (photos.photo, photos.versions):
         with pytest.raises(NotThereError):
             ask("", number)
     with pytest.raises(NotThereError):
@@ -509,12 +526,6 @@ def test_albums_come_with_the_photos(house: House) -> None:
         assert photos.photo("", tile.number).albums == ("Best",)
 
 
-def test_photos_are_known_by_their_digests(photos: Photos) -> None:
-    told = photos.photo("", named(photos, "IMG_3.jpg").number)
-    digests = [told.digest, "00" * 32, "nonsense", ""]
-    assert photos.by_digests("", digests) == {told.digest: told.tile.number}
-
-
 def test_rows_are_given_in_the_order_in_which_they_were_asked_for(photos: Photos) -> None:
     numbers = [tile.number for tile in timeline(photos)][::-2]
     one, rows = photos.rows("", numbers)
@@ -585,9 +596,19 @@ def test_what_came_changed_and_went(house: House) -> None:
         assert (names(found.came), names(found.changed), names(found.went)) == (
             ["new.jpg"], ["IMG_1.jpg"], ["IMG_2.jpg"],
         )  # fmt: skip
-        assert found.counts == {"added": 1, "changed": 1, "details": 0, "moved": 0, "gone": 1}
-        assert photos.tile("", found.came[0].number).name == "new.jpg"
-        assert photos.tile(first, found.went[0].number).name == "IMG_2.jpg"
+        assert found.counts == {"added": 1, "changed": 1, "metadata": 0, "details": 0, "moved": 0, "gone": 1}
+        assert photos.photo("", found.came[0].number).tile.name == "new.jpg"
+        assert photos.photo(first, found.went[0].number).tile.name == "IMG_2.jpg"
+
+
+def test_who_gave_a_photo_stars_did_not_change_its_picture(house: House) -> None:
+    house.backup()
+    house.put("2020/IMG_2.jpg.xmp", xmp(2))
+    house.backup()
+    with house.gallery() as photos:
+        found = photos.changes("")
+        assert (names(found.edited), found.changed) == (["IMG_2.jpg"], ())
+        assert (found.counts["metadata"], found.counts["changed"]) == (1, 0)
 
 
 def test_what_went_has_a_name_where_the_catalog_does_not_know_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from photovault.app.finding import FILE, find
 from photovault.app.sources import BackupRequest
 from photovault.app.viewing import pictures as room
 from photovault.app.viewing import thumbs
-from photovault.app.viewing.lately import Lately
+from photovault.app.viewing.cache import Cache
 from photovault.app.viewing.pictures import Pictures
 from photovault.crypto.words import to_words
 from photovault.decoder import pictures as libraries
@@ -326,7 +326,7 @@ def _raise(error: Exception) -> None:
 
 
 def test_what_was_used_last_is_kept_up_to_so_many_bytes() -> None:
-    kept: Lately[str] = Lately(size=10, count=3)
+    kept: Cache[bytes, str] = Cache(size=10, count=3)
     for name in "abc":
         kept.keep(name.encode(), name, 2)
     assert kept.get(b"a") == "a"

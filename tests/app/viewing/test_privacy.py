@@ -159,8 +159,8 @@ def test_memory_does_not_grow_with_the_ledger(path, monkeypatch):
     """By rows: a destination that is another in each line is the worst that there can be."""
     monkeypatch.setattr(viewing, "ROWS", 200)
     with path.open("w") as file:
-        for number in range(20_000):
-            day = f"20{number // 400:02}-01-01T00:00:00.000000Z"
+        for number in range(3000):
+            day = f"20{number // 60:02}-01-01T00:00:00.000000Z"
             fields = {"destination": f"d{number}", "event": "sending", "kind": f"k{number}", "name": "x", "previous": "",
                       "size": 1, "time": day}  # fmt: skip
             file.write(json.dumps(fields, sort_keys=True, separators=(",", ":")) + "\n")
@@ -169,10 +169,10 @@ def test_memory_does_not_grow_with_the_ledger(path, monkeypatch):
     sums.add()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 2_000_000
+    assert peak < 500_000  # a megabyte, if nothing were dropped
     assert len(sums._rows) <= 200
     assert sums.newest(1)[0].day == "2049-01-01", "the oldest were dropped"
-    assert sums.strange == 20_000
+    assert sums.strange == 3000
 
 
 def test_a_ledger_that_cannot_be_read_is_told(tmp_path):

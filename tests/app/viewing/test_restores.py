@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photovault.app.viewing import folders, restores
+from photovault.app.viewing import folders, restores, restoring
 from photovault.app.viewing.jobs import Jobs
 from photovault.app.viewing.photos import Photos
 from photovault.app.viewing.restores import Restores
@@ -157,12 +157,14 @@ def test_the_same_photo_of_two_snapshots_is_one(house: House) -> None:
 def test_a_whole_snapshot_comes_back_whole(house: House) -> None:
     _, oldest = house.asked.moments()
     house.put_in("one.jpg", at=oldest.id)
-    basket = house.restores.add_all(oldest.id)
+    house.restores.add_all(oldest.id)
+    basket = house.restores.basket()
     assert (basket.count, [one.id for one in basket.whole], house.restores.count()) == (0, [oldest.id], 7)
     job = house.run()
     assert (job.state, len(files(house.to))) == ("done", 7)
     assert (house.to / "Pictures/2021/one.jpg").read_bytes() == jpeg(1, taken="2021:05:04 13:22:11")
-    assert house.restores.remove_all(oldest.id).is_empty
+    house.restores.remove_all(oldest.id)
+    assert house.restores.basket().is_empty
     with pytest.raises(NotThereError):
         house.restores.add_all("ffff0000")
 
@@ -170,7 +172,9 @@ def test_a_whole_snapshot_comes_back_whole(house: House) -> None:
 def test_photos_are_taken_out_and_an_empty_basket_is_not_restored(house: House) -> None:
     house.put_in("one.jpg", "IMG_2.jpg")
     numbers = house.numbers()
-    assert house.restores.remove("", [numbers["one.jpg"], 12345]).count == 1
+    house.restores.remove([numbers["one.jpg"], 12345])
+    assert [house.restores.holds(numbers[name]) for name in ("one.jpg", "IMG_2.jpg")] == [False, True]
+    assert house.restores.basket().count == 1
     house.restores.empty()
     assert house.restores.basket().is_empty
     with pytest.raises(UsageError, match="empty"):
@@ -223,7 +227,7 @@ def test_a_folder_of_somebody_else_is_refused(house: House, monkeypatch: pytest.
 
 def test_too_little_room_is_said_before_anything_is_written(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.put_in("one.jpg", "IMG_1.HEIC")
-    monkeypatch.setattr(restores, "free_bytes", lambda _: 600)
+    monkeypatch.setattr(restoring, "free_bytes", lambda _: 600)
     job = house.run()
     assert (job.state, job.error.endswith("600 B are free there")) == ("failed", True)
     assert not house.to.exists()
@@ -259,14 +263,14 @@ def _break(house: House, path: str) -> None:
 
 def test_cancelling_leaves_whole_files_only(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.restores.add_all("")
-    real = restores._Steps.advance
+    real = restoring._Steps.advance
 
     def advance(self, number, size, path) -> None:
         for job in house.jobs.jobs():
             house.jobs.cancel(job.id)
         real(self, number, size, path)
 
-    monkeypatch.setattr(restores._Steps, "advance", advance)
+    monkeypatch.setattr(restoring._Steps, "advance", advance)
     job = house.run()
     assert job.state == "cancelled"
     for name, data in files(house.to).items():
