@@ -164,9 +164,13 @@ def _open(path: Path, schema: str, version: int) -> Database:
 
 
 def _make_private(path: Path) -> None:
-    """Nobody else may read it; what SQLite makes beside it gets the same rights."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-    os.close(fd)
+    """Nobody else may read it; what SQLite makes beside it gets the same rights.
+
+    One that is there is not opened: closing it would end the locks that this process has on it (POSIX), and another process would
+    then take away the log that is in use here.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600))
 
 
 def _begin(db: Database, schema: str, version: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -150,3 +152,19 @@ def test_a_database_that_rotted_inside_costs_no_photo(tmp_path: Path, which: str
         assert report.damaged == (), at
         assert same_tree(tmp_path / "out" / "Pictures", photos) == [], at
         shutil.rmtree(tmp_path / "out")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="locks of POSIX belong to a process")
+def test_opening_a_file_once_more_takes_no_lock_away_from_who_has_it_open(tmp_path):
+    """Closing any descriptor of a file ends all locks that a process has on it; another process then removes the log in use."""
+    first = open_database(tmp_path / "a.sqlite", "CREATE TABLE a (b)", 1)
+    second = open_database(tmp_path / "a.sqlite", "CREATE TABLE a (b)", 1)
+    tries = (
+        "import fcntl, sys\n"
+        "file = open(sys.argv[1], 'r+b')\n"
+        "fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)\n"  # SQLite's file format: the shared locks
+    )
+    done = subprocess.run([sys.executable, "-c", tries, tmp_path / "a.sqlite"], capture_output=True, check=False)
+    assert b"BlockingIOError" in done.stderr
+    second.close()
+    first.close()

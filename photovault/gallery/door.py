@@ -99,7 +99,7 @@ class Door:
     def asks(self) -> Asks:
         """Who answers; LockedError while it is locked."""
         asks = self._asks
-        if asks is None:
+        if asks is None or self._is_due():  # the tick comes each second, but not while the computer sleeps
             raise LockedError
         return asks
 
@@ -203,9 +203,12 @@ class Door:
         self.lock()
 
     def _lock_if_due(self) -> bool:
-        if self._asks is not None and self._cookie is not None and self._clock() - self._touched >= self._lock_after:
+        if self._is_due():
             self._lock()
         return self._asks is None
+
+    def _is_due(self) -> bool:
+        return self._cookie is not None and self._clock() - self._touched >= self._lock_after
 
     def _lock(self) -> None:
         if self._asks is not None:

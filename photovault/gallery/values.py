@@ -247,7 +247,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:
-    """Photos near each other on the map: their middle in degrees, the box they lie in, one of them to show."""
+    """Photos near each other on the map: their middle in degrees, the box they lie in, one of them to show, if it has a thumbnail."""
 
     latitude: float
     longitude: float
@@ -255,6 +255,7 @@ class Spot:
     number: int
     box: tuple[float, float, float, float]
     name: str = ""
+    thumbnail: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

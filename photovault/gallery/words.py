@@ -5,6 +5,7 @@ Whatever a file said comes through here; what is not understood is shown as it i
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -19,6 +20,8 @@ _MONTHS: Final = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
+_COMMANDS: Final = ("pip ", "python ", "photovault ", "sudo ", "`", "/", "~")
+_COMMAND: Final = re.compile(r"`([^`]*)`|((?:python3? -m )?pip install (?:-\S+ )*(?:'[^']*'|[^\s,;:]+)|^sudo .*)")
 
 
 def amount(size: int) -> str:
@@ -70,9 +73,27 @@ def badge(key: str) -> str:
     return BADGES.get(key, key)
 
 
+def span(since: str, until: str) -> str:
+    """``4 May 2021, 13:07 to 15:20`` of two ISO 8601 times, without what both say."""
+    first, last = (f"{date(text)}, {text[11:16]}" for text in (since, until))
+    if first == last:
+        return first
+    return f"{first} to {until[11:16] if since[:10] == until[:10] else last}"
+
+
 def sentence(text: str) -> str:
-    """With a capital letter at its beginning, and no full stop at its end."""
-    return (text[:1].upper() + text[1:]).rstrip(".")
+    """With a capital letter at its beginning, unless that is a command, and no full stop at its end."""
+    first = text[:1] if text.startswith(_COMMANDS) else text[:1].upper()
+    return (first + text[1:]).rstrip(".")
+
+
+def pieces(text: str) -> list[tuple[str, bool]]:
+    """A text of ours in pieces, each with whether it is a command: one between backticks, and what is installed by pip."""
+    found, at = [], 0
+    for one in _COMMAND.finditer(text):
+        found += [(text[at : one.start()], False), (one[1] or one[2] or "", True)]
+        at = one.end()
+    return [piece for piece in (*found, (text[at:], False)) if piece[0]]
 
 
 def ratio(aspect: float) -> str:
@@ -91,6 +112,7 @@ def _month(text: str) -> str:
 
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
-    one.__name__: one for one in (amount, count, month, date, when, day, lasts, badge, sentence, ratio, into)
+    one.__name__: one
+    for one in (amount, count, month, date, when, day, lasts, span, badge, sentence, pieces, ratio, into)
 }
 GLOBALS: Final[dict[str, Any]] = {"count": count}

@@ -185,6 +185,13 @@ def test_who_comes_too_late_finds_it_locked_before_anybody_looked(hall: Hall) ->
     assert hall.is_locked
 
 
+def test_what_a_page_asks_by_itself_after_a_long_sleep_is_not_answered_before_the_tick_locks(hall: Hall) -> None:
+    hall.enter()
+    hall.time += 16 * MINUTE
+    with pytest.raises(LockedError):
+        _ = hall.door.asks
+
+
 def test_what_is_under_way_is_finished_first(hall: Hall) -> None:
     hall.enter()
     hall.asks.state = "running"

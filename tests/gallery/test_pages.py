@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 
-from photovault.errors import UsageError
+from photovault.errors import UndecodableError, UsageError
 from photovault.gallery.pages import search, timeline
 from photovault.gallery.values import Part
 from photovault.photos.choose import KINDS
@@ -170,6 +170,7 @@ def test_versions_are_a_piece_and_a_page(url, asks):
     assert "<html" not in piece
     assert piece.strip() in page
     assert f'href="/photo/480?at={asks.photos.moments()[2].id}">As it came' in piece
+    assert "3 January 2024, 21:04 to 14 September 2026, 21:04" in piece
 
 
 def test_the_basket_form_turns_round_once_it_is_in(asks):
@@ -228,7 +229,11 @@ def test_bad_input_is_told_beside_the_form_and_what_was_typed_stays(url, query, 
 
 
 def test_nothing_found_says_what_to_try(url):
-    assert "Nothing found" in get(url, "/search?text=zzzz").text
+    one, two = get(url, "/search?text=zzzz").text, get(url, "/search?text=zzzz+b").text
+    assert "Nothing found" in one
+    assert "Take one of the words above out" not in one
+    assert "Take one of the words above out" in two
+    assert "Take one of the words above out" in get(url, "/search?text=zzzz&camera=b").text
 
 
 def test_what_is_typed_is_never_markup(url):
@@ -341,6 +346,28 @@ def test_keys_move_choose_and_clear(url, page):
     assert page.locator("#ask-text").input_value() == "x?"
 
 
+@pytest.mark.parametrize("path", ["/", "/photo/480?at=cccc", "/health"])
+def test_a_slash_opens_the_search_with_the_focus_in_its_field(url, page, path):
+    page.goto(url + path)
+    page.keyboard.press("/")
+    page.wait_for_url("**/search*")
+    wait_for(page, "document.activeElement.id === 'ask-text'")
+    page.keyboard.type("sea")
+    assert page.locator("#ask-text").input_value() == "sea"
+    assert ("at=cccc" in page.url) == ("at=cccc" in path)
+
+
+def test_the_view_that_is_open_is_in_sight_on_a_small_screen(url, page):
+    page.set_viewport_size({"width": 360, "height": 740})
+    for path, classes in (("/", "nav after"), ("/privacy", "nav before")):
+        page.goto(url + path)
+        wait_for(page, "classes => document.querySelector('.nav').className === classes", classes)
+        assert page.evaluate(
+            "(() => { const [nav, link] = ['.nav', '.nav [aria-current]'].map(one => document.querySelector(one).getBoundingClientRect());"
+            " return link.left >= nav.left && link.right <= nav.right; })()"
+        )
+
+
 def test_a_grid_is_one_stop_of_the_tab_key(url, page):
     page.goto(url + "/search?kind=photo")
     assert page.locator('.tile > a[tabindex="0"]').count() == 1
@@ -425,6 +452,31 @@ def test_a_photo_that_does_not_decode_says_why_and_offers_the_file(url, page):
         "!document.querySelector('#cannot').hidden && document.querySelector('#why').textContent.includes('decode')",
     )
     assert page.locator("#cannot a").get_attribute("href") == "/file/455/0"
+
+
+def test_a_command_is_told_as_it_is_typed_and_the_button_stays_small(page):
+    asks = FakeAsks(30)
+
+    def preview(_number):
+        raise UndecodableError("showing it needs photovault[raw]", "pip install 'photovault[raw]'")
+
+    asks.pictures.preview = preview
+    with serve(asks) as url:
+        page.set_viewport_size({"width": 360, "height": 740})
+        page.goto(url + "/photo/7")
+        wait_for(page, "document.querySelector('#why code') !== null")
+        assert page.locator("#why code").inner_text() == "pip install 'photovault[raw]'"
+        assert page.locator("#why").inner_text().startswith("Showing it needs photovault[raw]")
+        assert page.locator("#cannot a").bounding_box()["width"] < 180
+
+
+def test_a_picture_that_does_not_come_leaves_its_place_empty(page):
+    asks = FakeAsks(30)
+    asks.pictures.thumbnail = lambda _number: None
+    with serve(asks) as url:
+        page.goto(url)
+        wait_for(page, "document.querySelector('.tile img.lost') !== null")
+        assert page.locator(".tile img.lost").first.evaluate("image => getComputedStyle(image).opacity") == "0"
 
 
 def test_arrows_step_from_photo_to_photo(url, page):

@@ -205,6 +205,14 @@ def test_the_page_has_the_map_the_circles_and_a_list(asks):
     assert re.search(r'<img src="/thumb/\d+" alt=""', text)
 
 
+def test_a_place_whose_photo_has_no_thumbnail_shows_a_sign(asks):
+    asks.photos.spots = Spots(spot(50, 2, 9)).spots
+    text = page(asks)[1]
+    listed = text[text.index('id="listed"') :]
+    assert "/thumb/" not in listed
+    assert "icons.svg#picture" in listed
+
+
 def test_without_scripts_links_zoom_in_until_one_place_is_left(asks):
     address = "/places?box=-12,35,30,62"
     with serve(asks) as url:

@@ -75,6 +75,42 @@ def test_links_stay_in_the_snapshot():
     assert words.into("/search?text=a", "1f&2e") == "/search?text=a&at=1f%262e"
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["pip install 'photovault[raw]'", "photovault check --repair", "sudo sysctl a=1", "`x` ends it", "/a/b", "~/a"],
+)
+def test_a_command_keeps_its_first_letter(command):
+    assert words.sentence(command) == command
+    assert words.sentence("run it.") == "Run it"
+
+
+@pytest.mark.parametrize(
+    ("text", "commands"),
+    [
+        ("pip install 'photovault[notify]', or set desktop = false", ["pip install 'photovault[notify]'"]),
+        ("run `photovault check`, then `photovault drill`", ["photovault check", "photovault drill"]),
+        ("if you want that: python -m pip install --upgrade pillow", ["python -m pip install --upgrade pillow"]),
+        ("sudo sysctl fs.inotify.max_user_instances=1024", ["sudo sysctl fs.inotify.max_user_instances=1024"]),
+        ("look for a ` in it", []),
+        ("", []),
+    ],
+)
+def test_commands_stand_out(text, commands):
+    assert [piece for piece, command in words.pieces(text) if command] == commands
+    assert "".join(piece for piece, _ in words.pieces(text)) == text.replace("`", "") or not commands
+
+
+@given(st.text())
+def test_pieces_lose_nothing(text):
+    assert "".join(piece for piece, _ in words.pieces(text)).replace("`", "") == text.replace("`", "")
+
+
+def test_a_span_says_the_time_too():
+    assert words.span("2021-05-04T13:07:22Z", "2021-05-04T13:07:59Z") == "4 May 2021, 13:07"
+    assert words.span("2021-05-04T13:07:22Z", "2021-05-04T15:20:00Z") == "4 May 2021, 13:07 to 15:20"
+    assert words.span("2021-05-04T13:07:22Z", "2021-06-01T15:20:00Z") == "4 May 2021, 13:07 to 1 June 2021, 15:20"
+
+
 def test_badges_are_explained():
     assert {words.badge(key) for key in BADGES} == set(BADGES.values())
     assert words.badge("new") == "new"

@@ -254,6 +254,7 @@ class FakePhotos:
             values.Spot(
                 latitude=latitude, longitude=longitude, count=each, number=min(end, place * 15 + 15),
                 box=(longitude - 0.2, latitude - 0.2, longitude + 0.2, latitude + 0.2), name=name,
+                thumbnail=min(end, place * 15 + 15) % 37 != 5,
             )
             for place, (name, latitude, longitude) in enumerate(_PLACES)
             if name and end and (longitude - west) % 360 <= wide and south <= latitude <= north

@@ -146,7 +146,7 @@ class Photos:
         def told(opened: Opened, one: NamedSnapshot) -> Laid:
             low, high = (min(number, LAST_ID) for number in (first, last))
             rows = opened.library.show(lambda show: show.between(one.name, low, high, 2 * PART_MAX))
-            return lay(opened, one, list(filter(is_pictured, rows))[:PART_MAX])
+            return lay(opened, one, list(filter(is_pictured, rows))[:PART_MAX], sparing=True)
 
         return self._grid.tiles(self._ask(at, told))
 
@@ -154,7 +154,7 @@ class Photos:
         """The photos of these numbers, as far as the snapshot has them."""
 
         def told(opened: Opened, one: NamedSnapshot) -> Laid:
-            return lay(opened, one, opened.library.show(lambda show: show.rows(one.name, numbers)))
+            return lay(opened, one, opened.library.show(lambda show: show.rows(one.name, numbers)), sparing=True)
 
         return self._grid.tiles(self._ask(at, told))
 
@@ -261,12 +261,14 @@ class Photos:
         """See ``asks``."""
         found = spots_of(self._ask(at, self._places), box, columns)
 
-        def told(opened: Opened, one: NamedSnapshot) -> dict[int, str]:
+        def told(opened: Opened, one: NamedSnapshot) -> dict[int, tuple[str, bool]]:
             numbers = [spot.number for spot in found[:_NAMED]]
-            return {row.number: row.place for row in opened.library.show(lambda show: show.rows(one.name, numbers))}
+            rows = opened.library.show(lambda show: show.rows(one.name, numbers))
+            return {row.number: (row.place, bool(row.facts.thumbnail)) for row in rows}
 
-        names = self._ask(at, told)
-        return tuple(replace(spot, name=names.get(spot.number, "")) for spot in found)
+        known = self._ask(at, told)
+        both = ((spot, *known.get(spot.number, ("", False))) for spot in found)
+        return tuple(replace(spot, name=name, thumbnail=thumbnail) for spot, name, thumbnail in both)
 
     # The time machine ---------------------------------------------------------------------------------------------------------
 
@@ -295,7 +297,7 @@ class Photos:
 
     def _tiles(self, one: NamedSnapshot, paths: Sequence[str]) -> tuple[Tile, ...]:
         """Tiles of photos at these paths; of those that the catalog does not know the names."""
-        laid = self._desk.ask(lambda opened: lay(opened, one, versions.at_paths(opened, one, paths)))
+        laid = self._desk.ask(lambda opened: lay(opened, one, versions.at_paths(opened, one, paths), sparing=True))
         found = {shown(row.path): tile for row, tile in zip(laid.rows, self._grid.tiles(laid), strict=True)}
         return tuple(found.get(path) or named("", path.rpartition("/")[2]) for path in paths)
 

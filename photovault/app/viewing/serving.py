@@ -47,7 +47,8 @@ def need_gallery() -> None:
     """MissingExtraError, which says how to get it, when a library is not installed."""
     if not all(find_spec(name) for name in _NEEDED):
         raise MissingExtraError(
-            "the gallery needs libraries that are not installed", "pip install 'photovault[gallery]'"
+            "the gallery needs libraries that are not installed",
+            "pip install 'photovault[gallery]'; in a checkout: pip install '.[gallery]'",
         )
 
 
@@ -106,7 +107,7 @@ class Reopening:
     def open(self, password: str) -> Asks:
         """Open it.  WrongKeyError, and what else opening a vault raises.
 
-        Once it is proved, the key of this device opens the vault, if there is one: quicker, and no password stays in memory.
+        Once it is proved, the key of this device opens the vault, if there is one: quicker, and nothing refers to the password any more.
         """
         proved = self._given(password)
         with proved.session(refresh=False):

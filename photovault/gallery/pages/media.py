@@ -1,7 +1,7 @@
 """Pictures, files to download and videos, by number.
 
 ``/thumb`` and ``/preview`` are WebP and nothing else, for nothing else is ever shown as a picture; a problem is a status, and of a
-preview a plain text.  ``/file`` gives any file of a set as bytes to be saved, never to be opened in a page, whatever it is.
+preview a plain text, or a piece of a page for a script.  ``/file`` gives any file of a set as bytes to be saved, never to be opened in a page, whatever it is.
 ``/play`` gives a video that a browser can play, or one range of it (RFC 9110, 14).
 
 Guarantee: no name can add a header; a file that turns out not to be what was backed up ends short of its length, so that the browser
@@ -20,7 +20,7 @@ from starlette.responses import Response, StreamingResponse
 
 from photovault.errors import PhotovaultError, UndecodableError, UsageError
 from photovault.gallery.asks import NotThereError
-from photovault.gallery.site import number, status_of
+from photovault.gallery.site import is_piece, number, status_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterator
@@ -69,9 +69,15 @@ class _Media:
         try:
             return _webp(self._site.asks.pictures.preview(_numbered(request, "number")))
         except UndecodableError as error:
-            return _plain(error, _UNDECODABLE)
+            return self._told(request, error, _UNDECODABLE)
         except PhotovaultError as error:
-            return _plain(error, status_of(error))
+            return self._told(request, error, status_of(error))
+
+    def _told(self, request: Request, error: PhotovaultError, status: int) -> Response:
+        """What is wrong with a picture: as a piece of a page for the script that asks for it, else as plain text."""
+        if is_piece(request):
+            return self._site.error(request, status, error.what, error.hint)
+        return _plain(error, status)
 
     def file(self, request: Request) -> Response:
         """A file to be saved."""

@@ -67,6 +67,7 @@ class Mark:
     place: str
     name: str
     number: int
+    thumbnail: bool
     photos: str
     nearer: str
     box: str
@@ -210,6 +211,7 @@ def _mark(chart: Chart, spot: Spot, at: str, x: float, y: float, name: str) -> M
     return Mark(
         x=x, y=y, longitude=chart.west + x * chart.width / 100, down=projected(spot.latitude), size=min(_SIZES, len(str(spot.count))),
         count=spot.count, short=short(spot.count), place=place_of(spot), name=name, number=spot.number,
+        thumbnail=spot.thumbnail,
         photos=f"/search?{urlencode({'box': told(outward(spot.box)), **moment})}",
         nearer=f"/places?{urlencode({'box': told(nearer.box), **moment})}", box=f"{nearer.west},{nearer.top},{nearer.width}",
     )  # fmt: skip

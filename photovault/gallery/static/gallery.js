@@ -471,7 +471,7 @@
     else if (event.key === "/") {
       event.preventDefault();
       const text = $("#ask-text");
-      if (text) text.select(); else location.href = `/search${at ? `?${new URLSearchParams({ at })}` : ""}`;
+      if (text) { text.focus(); text.select(); } else location.href = `/search${at ? `?${new URLSearchParams({ at })}` : ""}#ask`;
     } else if (event.key === "Escape" && chosen().length) clear();
     else if (event.key === "b" && chosen().length) addChosen();
     else if (moves[event.key] && event.key.startsWith("Arrow") && document.activeElement === document.body && !stage) {
@@ -498,11 +498,9 @@
     $("#cannot").hidden = false;
     $("#why").textContent = "This photo cannot be shown.";
     const answer = await fetch(image.src, { headers: { "HX-Request": "true" } }).catch(() => null);
-    const kind = answer?.headers.get("content-type") ?? "";
-    if (!answer || answer.ok || !kind.startsWith("text/")) return;
-    const text = await answer.text();
-    const said = kind.startsWith("text/html") ? new DOMParser().parseFromString(text, "text/html").body.textContent : text;
-    $("#why").textContent = said.trim().split(/\s*\n\s*/).map((one) => one.charAt(0).toUpperCase() + one.slice(1).replace(/\.$/, "")).join(". ").slice(0, 400);
+    if (!answer || answer.ok) return;
+    const said = all("p", new DOMParser().parseFromString(await answer.text(), "text/html"));
+    if (said.length) $("#why").replaceChildren(...said);
   };
   const onePhoto = () => {
     const image = $("#preview");
@@ -561,7 +559,23 @@
     showKeys.hidden = false;
     showKeys.addEventListener("click", () => keys.showModal());
   }
-  $(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center", behavior: "instant" });
+  const nav = $(".nav");
+  if (nav) {
+    $("[aria-current]", nav)?.scrollIntoView({ block: "nearest", inline: "center", behavior: "instant" });
+    // Views fade out on the side where there are more of them.
+    const edges = () => {
+      nav.classList.toggle("before", nav.scrollLeft > 4);
+      nav.classList.toggle("after", nav.scrollLeft + nav.clientWidth < nav.scrollWidth - 4);
+    };
+    nav.addEventListener("scroll", edges, { passive: true });
+    addEventListener("resize", edges);
+    edges();
+  }
+  // A picture that does not come leaves its place empty.
+  const lost = (image) => { if (image.complete && !image.naturalWidth) image.classList.add("lost"); };
+  document.addEventListener("error", ({ target }) => { if (target.tagName === "IMG") lost(target); }, true);
+  all("img[src]").forEach(lost);
+  if (location.hash === "#ask") $("#ask-text")?.focus();
   if (form) choosing();
   if (timeline) begin();
   if (stage) onePhoto();
