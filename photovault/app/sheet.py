@@ -15,7 +15,6 @@ import segno
 
 from photovault.app.session import device_name, utc_text
 from photovault.crypto.words import COUNT, to_words
-from photovault.errors import UsageError
 from photovault.vault.chains import fingerprint
 
 if TYPE_CHECKING:
@@ -65,17 +64,14 @@ class Sheet:
 
 
 def sheet_of(app: App) -> Sheet:
-    """The sheet of the vault that is open; with its words if those are what opened it.
+    """The sheet of a vault; with its words where their file is named, for then they alone open it.
 
     Raises:
-        UsageError: the file of words that was named is not what the vault was opened with.
-        WrongKeyError: they open nothing.  What opening a vault raises.
+        WrongKeyError: they open nothing.  What else opening a vault raises.
     """
     with app.session() as session:
         found = session.vault.snapshots().found
         newest = f"{found[-1].snapshot.time[:16]} UTC, {found[-1].snapshot.counts.files:,} files" if found else ""
-        if app.settings.words_file and session.slot.kind != "words":
-            raise UsageError("the words were not what opened the vault", "name the file of the words alone")
         others = tuple(app.storage_at(one.url).address for one in app.others())
         return Sheet(
             addresses=(session.vault.door.address, *others),

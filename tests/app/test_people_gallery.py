@@ -377,6 +377,19 @@ def test_a_child_that_dies_is_an_error_and_the_next_question_starts_another(folk
     assert child.pid not in {0, first}
 
 
+@pytest.mark.parametrize(("do", "starts"), [("history", 2), ("undo", 1)])
+def test_a_child_that_dies_is_asked_again_what_changes_nothing_and_no_more_what_may_have_been_done(
+    folk, tmp_path, do, starts
+):
+    log = tmp_path / "starts"
+    boot = f"import os; open({str(log)!r}, 'a').write('x'); os.read(0, 9); os._exit(3)"
+    child = PeopleChild(folk.app(), boot=boot)
+    with pytest.raises(PhotovaultError, match="without an answer"):
+        child.ask(do)
+    child.close()
+    assert len(log.read_text()) == starts
+
+
 def test_a_child_that_dies_on_a_question_is_told(folk):
     child = PeopleChild(folk.app(), boot="import os; os.read(0, 9); os._exit(3)")
     with pytest.raises(PhotovaultError, match="without an answer"):

@@ -68,6 +68,13 @@ def test_a_storage_that_keeps_everything_is_told_and_holds_one_object_more_howev
     assert photovault("check").code == photovault("audit").code == 0
 
 
+def test_a_storage_that_says_that_it_removes_and_does_not_is_told(photovault, backed_up, monkeypatch):
+    monkeypatch.setattr(FolderStorage, "delete", lambda _self, _name: None)
+    done = photovault("doctor", "--json")
+    (rights,) = named(done, "rights")
+    assert (rights["state"], rights["what"]) == ("note", "it stores, and what is removed there stays")
+
+
 def test_a_storage_that_takes_nothing_is_bad(photovault, backed_up, monkeypatch):
     def refuse(_self, name, _data):
         raise RefusedError(f"{name}: no space left")
@@ -93,7 +100,8 @@ def test_a_source_that_is_away_is_bad(photovault, backed_up, tmp_path):
     config = tmp_path / "device" / "config.toml"
     config.write_text(f'[vault]\nurl = "{backed_up}"\n\n[[sources]]\npath = "{tmp_path / "away"}"\n')
     done = photovault("doctor", "--json")
-    assert looks(done)["source", str(tmp_path / "away")]["state"] == "bad"
+    look = looks(done)["source", str(tmp_path / "away")]
+    assert (look["state"], look["what"]) == ("bad", "it is not there")
 
 
 def test_without_a_vault_it_says_so(photovault):

@@ -29,6 +29,7 @@ from photovault.library.showing import Located
 from photovault.vault.reader import Reader
 from tests.app.viewing.house import FIJI_EAST, FIJI_WEST, ROME, House, named, names, photo, timeline, xmp
 from tests.support.devices import WORDS, Computer, Silent
+from tests.support.eyes import BROKEN
 from tests.support.photos import jpeg
 
 if TYPE_CHECKING:
@@ -89,12 +90,13 @@ def test_a_tile_says_what_it_is_to_those_who_do_not_see_it(photos: Photos) -> No
 def test_photos_without_a_thumbnail_are_counted_but_not_those_that_can_have_none(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.put("2020/torn.jpg", photo(5)[:200])
+    house.put("2020/torn.jpg", photo(5, "2020:03:05 10:11:12") + BROKEN)
     house.backup()
     with house.gallery() as photos:
         assert photos.spine("").bare == sum(
             not tile.thumbnail and "broken" not in tile.badges for tile in timeline(photos)
         )
+        assert "broken" in named(photos, "torn.jpg").badges
         before = photos.spine("").bare
     monkeypatch.setattr("photovault.backup.pictures.Budget.grant", lambda _budget, _files: False)
     house.put("2020/plain.jpg", photo(6, "2020:03:04 10:11:12"))
