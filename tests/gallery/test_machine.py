@@ -217,6 +217,17 @@ def test_what_went_goes_into_the_basket_from_the_snapshot_before(asks, browser):
     assert basket.moments == (asks.photos.moments()[1].id,)
 
 
+def test_what_is_ticked_among_what_went_comes_into_the_basket_by_its_key(asks, browser):  # noqa: F811
+    with serve(asks) as url:
+        tab = browser.new_page()
+        tab.goto(f"{url}/machine/{newest(asks).id}")
+        tab.locator("section:has(#went) .pick").first.check(force=True)
+        tab.keyboard.press("b")
+        tab.wait_for_url("**/basket")
+        tab.close()
+    assert asks.restores.basket().count == 1
+
+
 def test_a_day_is_chosen_by_keyboard_and_its_photos_come(asks, browser):  # noqa: F811
     with serve(asks) as url:
         tab = browser.new_page()

@@ -474,6 +474,7 @@
       if (text) { text.focus(); text.select(); } else location.href = `/search${at ? `?${new URLSearchParams({ at })}` : ""}#ask`;
     } else if (event.key === "Escape" && chosen().length) clear();
     else if (event.key === "b" && chosen().length) addChosen();
+    else if (event.key === "b") all(".pick:checked").find((box) => box.form?.getAttribute("action") === "/basket/add")?.form.requestSubmit();
     else if (moves[event.key] && event.key.startsWith("Arrow") && document.activeElement === document.body && !stage) {
       const first = tiles().find((tile) => tile.getBoundingClientRect().top > bar());
       if (first) { event.preventDefault(); focus(first); }
