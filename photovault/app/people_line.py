@@ -30,6 +30,7 @@ LINE_MAX: Final = 256 * 1024 * 1024
 _SETTINGS: Final = ("vault", "config", "no_config", "profile", "wait")
 _BLOCK: Final = 1 << 16
 _LOOK: Final = 3.0  # seconds between two looks
+_LAST: Final = 1.0  # seconds for a last question
 
 # The end that asks -------------------------------------------------------------------------------------------------------
 
@@ -147,11 +148,17 @@ def told(answer: Callable[[], object]) -> dict[str, object]:
 
 
 def _comes(patience: float, still: Callable[[], bool]) -> bool:
-    """Whether something can be read within so many seconds, or nobody is there any more; as long as it is ``still`` wanted."""
+    """Whether something can be read within so many seconds, or nobody is there any more; as long as it is ``still`` wanted.
+
+    When it is not any more, a question that is on its way is waited for a little: whoever put it shall hear why.
+    """
     end = time.monotonic() + patience
-    while still() and (left := end - time.monotonic()) > 0:
-        if _is_there(min(left, _LOOK)):
+    while (left := end - time.monotonic()) > 0:
+        wanted = still()
+        if _is_there(min(left, _LOOK if wanted else _LAST)):
             return True
+        if not wanted:
+            return False
     return False
 
 

@@ -309,6 +309,14 @@ def test_when_the_consent_is_taken_back_the_child_says_so(folk, child):
     assert not (folk.state / "faces.db").exists()
 
 
+def test_who_asks_a_child_that_is_started_after_the_consent_ended_hears_why(folk, child):
+    folk.withdraw()
+    for _ in range(3):
+        with pytest.raises(ConsentError, match="taken back"):
+            child.ask("history")
+        child.end()
+
+
 # Others at work.
 
 
